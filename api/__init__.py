@@ -1,0 +1,1 @@
+"""Questions and answers: filters, service, Python client, command line."""

@@ -1,0 +1,345 @@
+"""The service: every use of the store once, so that Python, the command line and HTTP stay thin faces.
+
+Reads only. Every query has a time limit and an order that is the same each time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from store.errors import DatabaseError, UnknownId, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pymongo.database import Database
+
+    from api.results import Lineage, QueryResult, StoreStatus
+    from store.crystal import Crystal
+    from store.fields import Field
+    from store.settings import Settings
+
+T = TypeVar("T")
+StructureKind = Literal["standard", "primitive", "given"]
+
+SECONDS: Final = 30.0
+"""Time that MongoDB may spend on one query, s."""
+
+COUNT_SECONDS: Final = 2.0
+"""Time that it may spend on counting, s; after that the number is left unsaid."""
+
+DEFAULT_FIELDS: Final = (
+    "id",
+    "name",
+    "formula",
+    "space_group_symbol",
+    "energy_above_hull",
+    "band_gap",
+    "density",
+)
+"""Columns when none are named; those that the filter and the order mention come along."""
+
+
+class Service:
+    """Questions to one store.
+
+    Parameters
+    ----------
+    database : pymongo.database.Database
+    settings : store.settings.Settings
+        Whose ``home`` holds the index snapshots.
+
+    Examples
+    --------
+    >>> from store.connection import connect                                    # doctest: +SKIP
+    >>> from store.settings import load_settings                                # doctest: +SKIP
+    >>> settings = load_settings()                                              # doctest: +SKIP
+    >>> Service(connect(settings), settings).query("band_gap > 5").rows[0]      # doctest: +SKIP
+    {'id': 'mp-1009', ...}
+    """
+
+    def __init__(self, database: Database[dict[str, Any]], settings: Settings) -> None:
+        self.database = database
+        self.settings = settings
+
+    def call(self, operation: Callable[[Database[dict[str, Any]]], T]) -> T:
+        """Run a read, again if the connection was lost, and put MongoDB's refusals into words."""
+        from pymongo.errors import ExecutionTimeout, PyMongoError
+
+        from store.connection import is_disconnect, retry_on_disconnect
+
+        try:
+            try:
+                return operation(self.database)
+            except PyMongoError as error:
+                if not is_disconnect(error):
+                    raise
+                return retry_on_disconnect(operation, self.settings)
+        except ExecutionTimeout:
+            raise DatabaseError(
+                f"The query took longer than {SECONDS:.0f} s and was stopped.",
+                mend="narrow the filter, or filter and sort by fields with an index (ionatlas fields shows them)",
+            ) from None
+        except PyMongoError as error:
+            raise DatabaseError(f"MongoDB refused the query: {error}.", mend="ionatlas db status") from error
+
+    def query(
+        self,
+        filter: str | None = None,  # noqa: A002  (the word that users know)
+        *,
+        fields: Sequence[str] | str | None = None,
+        sort: str | None = None,
+        limit: int | None = 100,
+        skip: int = 0,
+        include_duplicates: bool = True,
+        count: bool = False,
+    ) -> QueryResult:
+        """Find the materials that match a filter.
+
+        Parameters
+        ----------
+        filter : str, optional
+            In the OPTIMADE language, e.g. ``elements HAS "Li" AND band_gap > 3``; None for all materials.
+        fields : list of str, or str with commas, or "all", optional
+            Columns; by default a few common ones and those that the filter and the order mention.
+        sort : str, optional
+            Fields with commas, ``-`` before a descending one: ``-density,formula``. Ties, and everything when nothing is
+            named, stand in the order of ids. Materials without a value for the first field come last.
+        limit : int or None
+            Most rows; None for all.
+        skip : int
+            Rows to leave out at the beginning.
+        include_duplicates : bool
+            Whether to list materials that repeat another one's crystal.
+        count : bool
+            Count all matches, unless that takes over 2 s.
+
+        Returns
+        -------
+        QueryResult
+
+        Raises
+        ------
+        FilterError, UnknownField
+            The filter, a column or the order cannot be understood.
+        UsageError
+            A negative limit or skip.
+        DatabaseError
+            The query took over 30 s, or MongoDB refused it.
+        """
+        from api import finding
+
+        return finding.query(
+            self,
+            finding.Question(filter, fields, sort, limit, skip, include_duplicates, count),
+        )
+
+    def similar(
+        self,
+        id_or_formula: str,
+        k: int = 10,
+        *,
+        by: str = "composition",
+        filter: str | None = None,  # noqa: A002
+        fields: Sequence[str] | str | None = None,
+    ) -> QueryResult:
+        """Find the materials most like a material or a formula.
+
+        Parameters
+        ----------
+        id_or_formula : str
+            An id of the store, or a formula, which need not be in it.
+        k : int
+            How many.
+        by : str
+            ``composition``: Euclidean distance of the composition statistics.
+        filter : str, optional
+            Only among the materials that match it; the answer is exact (the filter is applied before the search).
+        fields : optional
+            Further columns, as in :meth:`query`.
+
+        Returns
+        -------
+        QueryResult
+            Rows with ``distance``, nearest first. The material itself is left out.
+
+        Raises
+        ------
+        UnknownId
+            Neither an id nor a formula.
+        SnapshotMissing
+            The index was not built yet.
+        """
+        from api import likeness
+
+        return likeness.similar(self, id_or_formula, k, by=by, filter_text=filter, fields=fields)
+
+    def show(self, id: str) -> dict[str, Any]:  # noqa: A002
+        """Collect all documents about a material.
+
+        Returns
+        -------
+        dict
+            ``id``, ``candidate``, ``source`` (without the bytes, with their ``size``), ``structure``, ``duplicates``,
+            ``embeddings`` (without the vectors), ``failures``; None or empty for what there is not.
+
+        Raises
+        ------
+        UnknownId
+            No collection has it; the message names near ids.
+        """
+
+        def read(database: Database[dict[str, Any]]) -> dict[str, Any]:
+            return {
+                "id": id,
+                "candidate": database["candidates"].find_one({"_id": id}),
+                "source": _source(database, id),
+                "structure": database["structures"].find_one({"_id": id}, {"invariants": 0}),
+                "duplicates": database["duplicates"].find_one({"clusters.members": id}),
+                "embeddings": list(database["embeddings"].find({"material": id}, {"vector": 0}, sort=[("_id", 1)])),
+                "failures": list(database["build_state"].find({"key": {"$in": _keys(database, id)}}, sort=[("_id", 1)])),
+            }
+
+        found = self.call(read)
+        if found["source"] is None and found["candidate"] is None and found["structure"] is None:
+            raise self.unknown_id(id)
+        return found
+
+    def structure(self, id: str, kind: StructureKind = "standard") -> Crystal:  # noqa: A002
+        """Return the crystal of a material.
+
+        Parameters
+        ----------
+        id : str
+        kind : {"standard", "primitive", "given"}
+            The standardised conventional cell, the standardised primitive cell, or the record as it was given.
+
+        Returns
+        -------
+        store.crystal.Crystal
+
+        Raises
+        ------
+        UnknownId
+            There is no such record.
+        UsageError
+            Its structure was not built, or could not be; the message tells why.
+        """
+        from store.crystal import Crystal
+
+        if kind == "given":
+            from store.ingest.readers import read_record
+
+            projection = {"format": 1, "content": 1}
+            source = self.call(lambda database: database["sources"].find_one({"_id": id}, projection))
+            if source is None:
+                raise self.unknown_id(id)
+            return read_record(source["format"], source["content"]).crystal
+        if kind not in ("standard", "primitive"):
+            raise UsageError(f"There is no kind {kind!r} of cell.", mend="ask for standard, primitive or given")
+        document = self.call(lambda database: database["structures"].find_one({"_id": id}, {kind: 1}))
+        if document is None:
+            raise self._no_structure(id)
+        return Crystal.from_document(document[kind])
+
+    def why(self, id: str, field: str) -> Lineage:  # noqa: A002
+        """Tell where a value comes from, back to the record and the place it was read from.
+
+        Raises
+        ------
+        UnknownField, UnknownId
+        """
+        from api.lineage import trace
+
+        return trace(self, id, field)
+
+    def status(self) -> StoreStatus:
+        """Tell what is in the store: collections, last builds, failures, indexes."""
+        from api.overview import status
+
+        return status(self)
+
+    def stats(self) -> dict[str, int]:
+        """Count the materials that hold each element.
+
+        Returns
+        -------
+        dict of str to int
+            By element symbol, elements that occur.
+        """
+        from api.overview import element_counts
+
+        return element_counts(self)
+
+    def unknown_id(self, id: str) -> UnknownId:  # noqa: A002
+        """Make the error for an id that is not there, with near ones."""
+        hints = self.call(lambda database: _near_ids(database, id))
+        near = f" Near: {', '.join(hints)}." if hints else ""
+        return UnknownId(
+            f"There is no material {id!r}.{near}", mend='ionatlas query \'formula = "LiFePO4"\' finds ids by formula'
+        )
+
+    def _no_structure(self, id: str) -> UsageError:  # noqa: A002
+        state = {"_id": f"structures/{id}"}
+        failure = self.call(lambda database: database["build_state"].find_one(state, {"error": 1}))
+        if failure is not None:
+            error = failure["error"]
+            return UsageError(
+                f"The structure of {id} could not be built: {error['type']}: {error['message']}",
+                mend=f"ionatlas show {id} shows the record; once it is mended: ionatlas ingest, ionatlas build",
+            )
+        if self.call(lambda database: database["sources"].find_one({"_id": id}, {"_id": 1})) is None:
+            return self.unknown_id(id)
+        return UsageError(f"The structure of {id} is not built yet.", mend="ionatlas build")
+
+
+def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | None:  # noqa: A002
+    pipeline = [
+        {"$match": {"_id": id}},
+        {"$set": {"size": {"$binarySize": "$content"}}},
+        {"$unset": "content"},
+    ]
+    return next(iter(database["sources"].aggregate(pipeline)), None)
+
+
+def _keys(database: Database[dict[str, Any]], id: str) -> list[str]:  # noqa: A002
+    """Keys under which builders may know a material: itself, with a model's prefix, its formula."""
+    from builders.registry import BUILDERS, builder_class
+
+    keys = [id, *(builder_class(name).PREFIX + id for name in BUILDERS if builder_class(name).PREFIX)]
+    structure = database["structures"].find_one({"_id": id}, {"chemical_formula_reduced": 1})
+    return [*keys, structure["chemical_formula_reduced"]] if structure else keys
+
+
+def _near_ids(database: Database[dict[str, Any]], id: str) -> list[str]:  # noqa: A002
+    import re
+
+    from api.finding import reduced_formula
+
+    sources = database["sources"]
+    formula = reduced_formula(id)
+    if formula is not None:
+        query = {"chemical_formula_reduced": formula}
+        found = database["candidates"].find(query, {"formula": 1}, sort=[("_id", 1)], limit=3)
+        hints = [f"{row['_id']} ({row['formula']})" for row in found]
+        if hints:
+            return hints
+    if not id.isprintable() or len(id) > 200:
+        return []
+    for length in range(len(id), max(1, len(id) - 6), -1):
+        query = {"_id": {"$regex": f"^{re.escape(id[:length])}"}}
+        hints = [row["_id"] for row in sources.find(query, {"_id": 1}, sort=[("_id", 1)], limit=3)]
+        if hints:
+            return hints
+    return []
+
+
+def elapsed(started: float) -> float:
+    """Seconds since a reading of ``time.perf_counter``."""
+    return time.perf_counter() - started
+
+
+def columns_of(fields: Sequence[Field]) -> list[str]:
+    """Return the names of columns, in order."""
+    return [field.name for field in fields]

@@ -1,0 +1,1 @@
+"""All derived collections -> ``candidates``: one flat document a material, all that can be asked for."""

@@ -1,0 +1,1 @@
+"""``structures`` -> ``embeddings``: vectors in which near means alike."""

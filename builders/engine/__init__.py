@@ -1,0 +1,15 @@
+"""How rebuilding works: plan, execute, write, tidy. Knows no science.
+
+================  =====================================================================================================
+module            what it does
+================  =====================================================================================================
+``builder``       :class:`~builders.engine.builder.IncrementalBuilder`, on maggma's ``Builder``
+``inputs``        where a builder's inputs come from and how their content hashes are read in bulk
+``plan``          which documents are missing, stale (and why), failed, orphaned, fresh
+``work``          what happens to items inside a worker process
+``executors``     spawned local pool, dask.distributed
+``lease``         one build of a collection at a time
+``write``         documents, failures, revisions: acknowledged writes only
+``run``           one builder from plan to record; many in the order of the graph
+================  =====================================================================================================
+"""

@@ -1,0 +1,233 @@
+"""Inputs: which documents a derived document is made from, and the hashes of their contents, read in bulk.
+
+No round trip a document: a plan reads one covered index a collection (:class:`StampTables` keeps what was read for the
+other builders of the same run).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from store.provenance import content_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pymongo.database import Database
+
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+Fetched = bytes | list[bytes] | None
+"""One document as BSON, several (of a group), or none."""
+
+
+class StampRow(NamedTuple):
+    """What a plan needs to know of one stored document."""
+
+    hash: str
+    version: int = 0
+    params: str = ""
+    inputs: str = ""
+    group: str = ""
+
+
+class StampTables:
+    """Hashes and stamps of whole collections, each read at most once between two writes.
+
+    Parameters
+    ----------
+    database : pymongo.database.Database
+    call : callable
+        Runs a database operation and repeats it after a lost connection.
+    """
+
+    def __init__(self, database: Database[Any], call: Callable[[Callable[[], Any]], Any]) -> None:
+        self._database = database
+        self._call = call
+        self._kept: dict[tuple[str, str, str], dict[str, StampRow]] = {}
+        self._other: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+
+    def sources(self) -> dict[str, StampRow]:
+        """Hashes of all records that could be split off (unreadable ones stay where they are, with their reason)."""
+        return self._read("sources", "", "", {"format": {"$ne": "unreadable"}}, {"_id": 1, "hash": 1})
+
+    def derived(self, collection: str, *, prefix: str = "", group: str = "") -> dict[str, StampRow]:
+        """Hashes and stamps of a derived collection, of keys with a prefix, with a grouping field."""
+        projection = {"_id": 1, "hash": 1, "stamp.version": 1, "stamp.params": 1, "stamp.inputs": 1}
+        if group:
+            projection[group] = 1
+        # "0" follows "/" in Unicode: the range holds exactly the keys that begin with "prefix".
+        query: dict[str, Any] = {"_id": {"$gte": prefix, "$lt": prefix[:-1] + "0"}} if prefix else {}
+        return self._read(collection, prefix, group, query, projection)
+
+    def rows(
+        self, collection: str, name: str, query: dict[str, Any], projection: dict[str, int]
+    ) -> list[dict[str, Any]]:
+        """Read documents that an input of a special kind needs whole, once a run; ``name`` tells such reads apart."""
+        key = (collection, "rows", name)
+        if key not in self._other:
+            found = self._call(lambda: list(self._database[collection].find(query, projection, sort=[("_id", 1)])))
+            self._other[key] = found
+        return self._other[key]
+
+    def forget(self, collection: str) -> None:
+        """Forget a collection that was written to."""
+        for kept in (self._kept, self._other):
+            for name in [name for name in kept if name[0] == collection]:
+                del kept[name]  # type: ignore[attr-defined]
+
+    def _read(
+        self, collection: str, prefix: str, group: str, query: dict[str, Any], projection: dict[str, int]
+    ) -> dict[str, StampRow]:
+        name = (collection, prefix, group)
+        if name not in self._kept:
+            self._kept[name] = self._call(lambda: self._scan(collection, group, query, projection))
+        return self._kept[name]
+
+    def _scan(
+        self, collection: str, group: str, query: dict[str, Any], projection: dict[str, int]
+    ) -> dict[str, StampRow]:
+        rows = {}
+        # The range makes the planner walk the covered index instead of the documents.
+        cursor = self._database[collection].find({"_id": {"$gte": ""}, **query}, projection, batch_size=50_000)
+        shared: dict[str, str] = {}
+        for document in cursor:
+            stamp = document.get("stamp")
+            if stamp is None:
+                rows[document["_id"]] = StampRow(document["hash"])
+                continue
+            params = stamp["params"]
+            rows[document["_id"]] = StampRow(
+                document["hash"],
+                stamp["version"],
+                shared.setdefault(params, params),
+                stamp["inputs"],
+                document.get(group, "") if group else "",
+            )
+        return rows
+
+
+@runtime_checkable
+class Input(Protocol):
+    """One role that documents play for a builder."""
+
+    @property
+    def role(self) -> str:
+        """Name of the part that the documents play."""
+
+    @property
+    def collection(self) -> str:
+        """Where the documents are."""
+
+    @property
+    def required(self) -> bool:
+        """Whether nothing can be built without one."""
+
+    def hashes(self, tables: StampTables) -> Mapping[str, str]:
+        """Map each target key to the hash of what it would read."""
+
+    def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:
+        """Read the documents of some target keys, as BSON."""
+
+    def targets(self, materials: Iterable[str], tables: StampTables) -> set[str]:
+        """Return the target keys that depend on some documents of the input's collection."""
+
+
+@dataclass(frozen=True)
+class KeyedInput:
+    """The document of the same key: one source, one derived document.
+
+    Attributes
+    ----------
+    collection, role : str
+    required : bool
+        Without it there is nothing to build.
+    prefix : str
+        The target's key is this prefix and the input's key.
+    projection : dict or None
+        The part of the document that is read.
+    """
+
+    collection: str
+    role: str = ""
+    required: bool = True
+    prefix: str = ""
+    projection: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.role:
+            object.__setattr__(self, "role", self.collection)
+
+    def hashes(self, tables: StampTables) -> Mapping[str, str]:
+        """Map each target key to the hash of its document."""
+        rows = tables.sources() if self.collection == "sources" else tables.derived(self.collection)
+        return {self.prefix + key: row.hash for key, row in rows.items()}
+
+    def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:
+        """Read the documents of some target keys."""
+        ids = [key.removeprefix(self.prefix) for key in keys]
+        found = database[self.collection].with_options(codec_options=RAW).find({"_id": {"$in": ids}}, self.projection)
+        return {self.prefix + document["_id"]: bytes(document.raw) for document in found}
+
+    def targets(self, materials: Iterable[str], tables: StampTables) -> set[str]:
+        """Return the target keys of some input keys."""
+        return {self.prefix + key for key in materials}
+
+
+@dataclass(frozen=True)
+class GroupInput:
+    """All documents that share the value of a field; the target's key is that value.
+
+    An updated, a new and a removed member all change the group's hash, so each makes the group stale.
+
+    Attributes
+    ----------
+    collection : str
+    group : str
+        The field whose value is the key.
+    smallest : int
+        Groups with fewer members have no document.
+    """
+
+    collection: str
+    group: str
+    role: str = ""
+    required: bool = True
+    smallest: int = 1
+    projection: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.role:
+            object.__setattr__(self, "role", self.collection)
+
+    def hashes(self, tables: StampTables) -> Mapping[str, str]:
+        """Map each group to the hash of its members' ids and contents."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for key, row in tables.derived(self.collection, group=self.group).items():
+            if row.group:
+                groups.setdefault(row.group, []).append((key, row.hash))
+        return {
+            name: content_hash(sorted(members)) for name, members in groups.items() if len(members) >= self.smallest
+        }
+
+    def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:
+        """Read all members of some groups, each group in the order of its keys."""
+        projection = None if self.projection is None else {**self.projection, self.group: 1}
+        found = database[self.collection].with_options(codec_options=RAW)
+        groups: dict[str, Fetched] = {}
+        for document in found.find({self.group: {"$in": list(keys)}}, projection, sort=[("_id", 1)]):
+            members = groups.setdefault(document[self.group], [])
+            assert isinstance(members, list)
+            members.append(bytes(document.raw))
+        return groups
+
+    def targets(self, materials: Iterable[str], tables: StampTables) -> set[str]:
+        """Return the groups of some members."""
+        rows = tables.derived(self.collection, group=self.group)
+        wanted = {rows[key].group for key in materials if key in rows}
+        if self.smallest > 1:
+            wanted &= set(self.hashes(tables))
+        return wanted

@@ -1,0 +1,396 @@
+"""Run builders: one from plan to record, many in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+import concurrent.futures as futures
+import logging
+import os
+import socket
+import time
+import uuid
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from builders.engine.executors import DaskCluster, Executor, LocalPool, TimeLimit, WorkerDied
+from builders.engine.inputs import StampTables
+from builders.engine.lease import Lease
+from builders.engine.work import Outcome, SetupFailed
+from store.errors import OrphanGuard
+from store.provenance import describe_error, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from pymongo.database import Database
+
+    from builders.engine.builder import IncrementalBuilder
+    from builders.engine.plan import Plan
+    from builders.engine.work import WorkItem
+
+log = logging.getLogger(__name__)
+
+TARGET_SECONDS = 0.4
+"""Chunks are cut so that one takes about so long, s."""
+
+LARGEST_CHUNK = 400
+DEATHS = 3
+"""An item whose worker died is tried so often: the first deaths may be another's fault."""
+
+
+class Progress(Protocol):
+    """Where a build reports how far it is."""
+
+    def start(self, name: str, total: int) -> None:
+        """Announce a builder and the number of its items."""
+
+    def advance(self, name: str, done: int, failed: int) -> None:
+        """Report finished items."""
+
+    def stop(self, name: str) -> None:
+        """Say that a builder ended."""
+
+
+class Silent:
+    """Report nothing."""
+
+    def start(self, name: str, total: int) -> None:
+        """Ignore."""
+
+    def advance(self, name: str, done: int, failed: int) -> None:
+        """Ignore."""
+
+    def stop(self, name: str) -> None:
+        """Ignore."""
+
+
+@dataclass
+class Options:
+    """How to build.
+
+    Attributes
+    ----------
+    workers : int
+    cluster : str or None
+        Address of a dask scheduler, or ``local:N``.
+    retry_failed, allow_orphans : bool
+    limit : int or None
+        Build at most so many documents a builder.
+    materials : set of str or None
+        Only what depends on these records.
+    wait : float
+        Seconds to wait for another build's lease.
+    item_seconds : float or None
+        Overrides the builders' time limits.
+    memory_bytes : int
+    orphan_share : float
+    """
+
+    workers: int = 1
+    cluster: str | None = None
+    retry_failed: bool = False
+    allow_orphans: bool = False
+    limit: int | None = None
+    materials: Collection[str] | None = None
+    wait: float = 0.0
+    item_seconds: float | None = None
+    memory_bytes: int = 4 * 2**30
+    orphan_share: float = 0.2
+
+
+@dataclass
+class RunSummary:
+    """What a run of one builder did."""
+
+    name: str
+    collection: str
+    built: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    known_failures: int = 0
+    removed: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    refused: str | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+class Session:
+    """What the builders of one run share: the database, what was read of it, the workers.
+
+    Use as a context: the workers end with it.
+    """
+
+    def __init__(
+        self,
+        database: Database[Any],
+        options: Options,
+        call: Callable[[Callable[[], Any]], Any] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.database = database
+        self.options = options
+        self.call = call or (lambda operation: operation())
+        self.progress = progress or Silent()
+        self.tables = StampTables(database, self.call)
+        self._executor: Executor | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._executor is not None:
+            self._executor.close(at_once=kind is not None)
+            self._executor = None
+
+    @property
+    def executor(self) -> Executor:
+        """The workers, started at the first item."""
+        if self._executor is None:
+            if self.options.cluster:
+                self._executor = DaskCluster(self.options.cluster, self.options.memory_bytes)
+            else:
+                self._executor = LocalPool(self.options.workers, self.options.memory_bytes)
+        return self._executor
+
+
+def only_keys(builder: IncrementalBuilder, session: Session) -> set[str] | None:
+    """Translate the materials of the options into keys of this builder."""
+    materials = session.options.materials
+    if materials is None:
+        return None
+    return builder.inputs()[0].targets(materials, session.tables)
+
+
+def plan_builder(builder: IncrementalBuilder, session: Session) -> Plan:
+    """Plan one builder within a session."""
+    builder.bind(session.database, session.call)
+    plan = builder.plan(session.tables, only=only_keys(builder, session), retry_failed=session.options.retry_failed)
+    limit = session.options.limit
+    if limit is not None and len(plan.inputs) > limit:
+        plan.inputs = dict(list(plan.inputs.items())[:limit])
+    return plan
+
+
+def run_builder(builder: IncrementalBuilder, session: Session) -> RunSummary:
+    """Build one collection: lease, plan, work, orphans, publish, record.
+
+    Raises
+    ------
+    BuildRunning
+        Another build holds the lease.
+    KeyboardInterrupt
+        After what was finished has been written.
+    """
+    summary = RunSummary(builder.NAME, builder.COLLECTION)
+    started = time.perf_counter()
+    plan = plan_builder(builder, session)
+    summary.unchanged, summary.known_failures = plan.fresh, len(plan.failed)
+    if _nothing_to_do(builder, plan, session):
+        summary.seconds = time.perf_counter() - started
+        return summary
+    with Lease(session.database, builder.NAME, wait=session.options.wait) as lease:
+        # Planned again under the lease: what another build did while we waited counts.
+        session.tables.forget(builder.target.readable() or "")
+        plan = plan_builder(builder, session)
+        summary.unchanged, summary.known_failures = plan.fresh, len(plan.failed)
+        record = _Record(builder, session)
+        try:
+            builder.target.begin(plan)
+            session.progress.start(builder.NAME, len(plan.inputs))
+            _Loop(builder, session, lease, summary).run(plan)
+            _tidy(builder, session, plan, summary)
+        except KeyboardInterrupt:
+            summary.interrupted = True
+            raise
+        finally:
+            session.tables.forget(builder.COLLECTION)
+            session.tables.forget(builder.target.readable() or "")
+            session.progress.stop(builder.NAME)
+            summary.seconds = time.perf_counter() - started
+            record.close(summary)
+    return summary
+
+
+def _nothing_to_do(builder: IncrementalBuilder, plan: Plan, session: Session) -> bool:
+    if plan.inputs or plan.orphans or any(key not in plan.all_keys for key in plan.known_failures):
+        return False
+    if builder.PUBLISH == "generation":
+        from store.generations import staged_generation
+
+        return session.call(lambda: staged_generation(session.database, builder.COLLECTION)) is None
+    return True
+
+
+def _tidy(builder: IncrementalBuilder, session: Session, plan: Plan, summary: RunSummary) -> None:
+    target = builder.target
+    if not plan.restricted:
+        try:
+            summary.removed = target.remove_orphans(
+                plan, share=session.options.orphan_share, insist=session.options.allow_orphans
+            )
+        except OrphanGuard as error:
+            # What was built is good and is published; the refusal is reported with its own exit code.
+            summary.refused = str(error)
+    target.publish(plan)
+
+
+class _Record:
+    """The entry of this run in ``builds``."""
+
+    def __init__(self, builder: IncrementalBuilder, session: Session) -> None:
+        self._session = session
+        self._id = uuid.uuid4().hex
+        document = {
+            "_id": self._id,
+            "builder": builder.NAME,
+            "collection": builder.COLLECTION,
+            "state": "running",
+            "started_at": utc_now(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": builder.VERSION,
+            "params": asdict(builder.settings),
+        }
+        session.call(lambda: session.database["builds"].replace_one({"_id": self._id}, document, upsert=True))
+
+    def close(self, summary: RunSummary) -> None:
+        state = "interrupted" if summary.interrupted else "done"
+        change = {"$set": {"state": state, "ended_at": utc_now(), "summary": asdict(summary)}}
+        try:
+            self._session.database["builds"].update_one({"_id": self._id}, change)
+        except Exception as error:
+            log.warning("the record of this build could not be closed: %s", error)
+
+
+class _Loop:
+    """Keep the workers busy and write what they finish."""
+
+    def __init__(self, builder: IncrementalBuilder, session: Session, lease: Lease, summary: RunSummary) -> None:
+        self._builder = builder
+        self._session = session
+        self._lease = lease
+        self._summary = summary
+        self._reasons: Counter[str] = Counter()
+        self._limit = session.options.item_seconds or builder.ITEM_SECONDS
+        self._chunk = max(4, builder.BATCH)
+        self._again: deque[list[WorkItem]] = deque()
+        self._deaths: Counter[str] = Counter()
+        self._running: dict[futures.Future[list[Outcome]], tuple[list[WorkItem], float]] = {}
+        self._done: list[Outcome] = []
+        self._written_at = time.monotonic()
+
+    def run(self, plan: Plan) -> None:
+        todo = deque(plan.todo)
+        if not todo:
+            return
+        executor = self._session.executor
+        try:
+            while todo or self._again or self._running:
+                while len(self._running) < 2 * executor.workers and (todo or self._again):
+                    self._submit(executor, todo, plan)
+                self._collect()
+                self._write(least=500)
+        finally:
+            # Also on Ctrl-C: what is finished is written before the process goes.
+            self._take_finished()
+            self._write(least=1)
+            self._summary.reasons = dict(self._reasons.most_common())
+
+    def _submit(self, executor: Executor, todo: deque[str], plan: Plan) -> None:
+        if self._again:
+            items = self._again.popleft()
+        else:
+            keys = [todo.popleft() for _ in range(min(self._chunk, len(todo)))]
+            items = self._builder.fetch(keys, plan.inputs)
+            if not items:
+                return
+        future = executor.submit(self._builder.spec(), items, self._limit)
+        self._running[future] = (items, time.perf_counter())
+
+    def _collect(self) -> None:
+        if self._running:
+            futures.wait(self._running, timeout=1.0, return_when=futures.FIRST_COMPLETED)
+        self._take_finished()
+        self._lease.check()
+
+    def _take_finished(self) -> None:
+        for future in [future for future in self._running if future.done()]:
+            items, submitted = self._running.pop(future)
+            error = future.exception()
+            if error is None:
+                self._accept(items, future.result(), time.perf_counter() - submitted)
+            elif isinstance(error, WorkerDied | TimeLimit):
+                self._blame(items, error)
+            elif isinstance(error, SetupFailed):
+                raise error
+            elif len(items) > 1:
+                self._again.extend([item] for item in items)
+            else:  # an answer that could not be sent, or an item that could not be read
+                self._fail(items[0], error)
+
+    def _accept(self, items: list[WorkItem], outcomes: list[Outcome], seconds: float) -> None:
+        self._done += outcomes
+        rest = items[len(outcomes) :]
+        if rest:
+            self._again.append(rest)
+        if len(items) == self._chunk or rest:
+            work = sum(outcome.seconds for outcome in outcomes)
+            each = max(work / len(outcomes), 1e-6)
+            grown = min(LARGEST_CHUNK, int(TARGET_SECONDS / each) + 1, 4 * self._chunk)
+            self._chunk = max(self._builder.BATCH, grown)
+        log.debug("chunk of %d took %.2f s", len(items), seconds)
+
+    def _blame(self, items: list[WorkItem], error: WorkerDied | TimeLimit) -> None:
+        if len(items) > 1:
+            # One of them is to blame: each gets a process to itself.
+            self._again.extend([item] for item in items)
+            return
+        item = items[0]
+        self._deaths[item.key] += 1
+        if isinstance(error, WorkerDied) and self._deaths[item.key] < DEATHS:
+            self._again.append([item])
+        else:
+            self._fail(item, error)
+
+    def _fail(self, item: WorkItem, error: BaseException) -> None:
+        self._done.append(Outcome(item.key, item.joined, 0.0, error=describe_error(error)))
+
+    def _write(self, least: int) -> None:
+        overdue = self._done and time.monotonic() - self._written_at > 1.0
+        if len(self._done) < least and not overdue:
+            return
+        outcomes, self._done = self._done, []
+        failed = self._builder.target.write(outcomes)
+        self._written_at = time.monotonic()
+        self._summary.built += len(outcomes) - failed
+        self._summary.failed += failed
+        for outcome in outcomes:
+            if outcome.error is not None:
+                self._reasons[f"{outcome.error['type']}: {outcome.error['message'][:120]}"] += 1
+        self._session.progress.advance(self._builder.NAME, len(outcomes), failed)
+
+
+def in_order(builders: Sequence[type[IncrementalBuilder]]) -> list[type[IncrementalBuilder]]:
+    """Sort builders so that each stands after those that make its inputs.
+
+    Raises
+    ------
+    ValueError
+        They depend on each other in a circle.
+    """
+    from graphlib import CycleError, TopologicalSorter
+
+    makers: dict[str, list[type[IncrementalBuilder]]] = {}
+    for builder in builders:
+        makers.setdefault(builder.COLLECTION, []).append(builder)
+    graph = {
+        builder: [
+            maker for role in builder.inputs() for maker in makers.get(role.collection, []) if maker is not builder
+        ]
+        for builder in builders
+    }
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise ValueError(f"The builders depend on each other in a circle: {error.args[1]}") from None

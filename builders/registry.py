@@ -1,0 +1,44 @@
+"""The builders by name, in one place: a room that adds a derived collection adds its line here.
+
+Classes are imported when asked for, so that listing names costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from builders.engine.builder import IncrementalBuilder
+
+BUILDERS: Final[dict[str, str]] = {
+    "structures": "builders.structures.builder:StructureBuilder",
+    "duplicates": "builders.structures.duplicates_builder:DuplicatesBuilder",
+    "composition": "builders.embeddings.builder:CompositionBuilder",
+    "candidates": "builders.candidates.builder:CandidateBuilder",
+}
+"""Name of a builder (its ``NAME``) and where its class stands, in an order in which they can run."""
+
+
+def builder_class(name: str) -> type[IncrementalBuilder]:
+    """Import the class of a builder.
+
+    Raises
+    ------
+    UsageError
+        There is no builder of this name; the known ones are listed.
+
+    Examples
+    --------
+    >>> builder_class("structures").COLLECTION
+    'structures'
+    """
+    if name not in BUILDERS:
+        raise UsageError(
+            f"There is no builder {name!r}. There are: {', '.join(BUILDERS)}.", mend="ionatlas build --explain"
+        )
+    module, attribute = BUILDERS[name].split(":")
+    found: type[IncrementalBuilder] = getattr(import_module(module), attribute)
+    return found

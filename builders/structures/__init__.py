@@ -1,0 +1,1 @@
+"""``sources`` -> ``structures`` and ``duplicates``: validated, standardised crystals with their symmetry."""

@@ -1,0 +1,80 @@
+"""StructureBuilder: ``sources`` -> ``structures``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from store.ingest.readers import READER_VERSION
+
+from builders.engine.builder import IncrementalBuilder
+from builders.engine.inputs import KeyedInput
+
+if TYPE_CHECKING:
+    from store.ingest.readers import ReadResult
+
+    from builders.engine.inputs import Input
+
+KNOWN_PROPERTIES: Final = ("formation_energy_per_atom", "energy_above_hull", "band_gap", "experimental", "created_at")
+"""Properties with a field of their own; the others are kept under ``properties``."""
+
+
+class StructureBuilder(IncrementalBuilder):
+    """Read each record, validate and standardise its crystal, find its symmetry and describe it.
+
+    Examples
+    --------
+    >>> StructureBuilder().settings.symprec
+    0.01
+    """
+
+    NAME = "structures"
+    VERSION = 1
+    COLLECTION = "structures"
+    PACKAGES = ("moyopy", "numpy", "pymatgen")
+    ITEM_SECONDS = 120.0
+
+    @dataclass(frozen=True)
+    class Params:
+        """Tolerance of the symmetry search in Å, and the version of the readers (a new reader reads again)."""
+
+        symprec: float = 0.01
+        reader_version: int = field(default=READER_VERSION)
+
+    @classmethod
+    def inputs(cls) -> tuple[Input, ...]:
+        """Read the verbatim records."""
+        projection = {"format": 1, "content": 1, "provider": 1, "licence": 1, "references": 1}
+        return (KeyedInput("sources", projection=projection),)
+
+    def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Make the structure document of one record."""
+        from store.ingest.readers import read_record
+
+        from builders.structures.analysis import analyse
+
+        assert isinstance(self.settings, StructureBuilder.Params)
+        source = inputs["sources"]
+        read = read_record(source["format"], source["content"])
+        analysis = analyse(read.crystal, symprec=self.settings.symprec)
+        return {**analysis.to_document(), **_about(read, source, analysis.flags)}
+
+
+def _about(read: ReadResult, source: dict[str, Any], flags: Any) -> dict[str, Any]:
+    """What the record says beside its crystal."""
+    known = {name: read.properties.get(name) for name in KNOWN_PROPERTIES}
+    if known["experimental"] is None and isinstance(read.properties.get("icsd"), bool):
+        known["experimental"] = read.properties["icsd"]
+    for name in ("formation_energy_per_atom", "energy_above_hull", "band_gap"):
+        if known[name] is not None:
+            known[name] = float(known[name])
+    references = [*(source.get("references") or []), *read.references]
+    return {
+        **known,
+        "name": read.name,
+        "properties": {name: value for name, value in read.properties.items() if name not in KNOWN_PROPERTIES},
+        "licence": source.get("licence") or read.licence,
+        "references": list(dict.fromkeys(references)),
+        "provider": source.get("provider"),
+        "flags": [*flags, *(warning for warning in read.warnings if warning not in flags)],
+    }

@@ -1,0 +1,173 @@
+"""Oxidation-state guess: the likeliest neutral assignment of one state to each element.
+
+Decision page: docs/decisions/0003-oxidation-states.md. The likelihood is the product over atoms of the ICSD frequency of
+the state among those of its element; a search over all combinations is exact and takes some 50 microseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from builders.structures.elements import element_table, state_log_probabilities
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ELEMENTAL, COMMON, MIXED, NONE = "elemental", "icsd-common", "icsd-mixed-valence", "none"
+_KEEP = 2048  # combinations held at once; beyond, of those with the same charge only the best goes on
+_MOST_ATOMS = 100_000  # charges stay far inside int64, and the work inside a millisecond or two
+_TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class OxidationStates:
+    """A guess.
+
+    Attributes
+    ----------
+    states : dict or None
+        ``{element: mean oxidation state}``; None where no neutral assignment was found.
+    method : str
+        ``elemental`` (one element, state 0), ``icsd-common`` (one state an element), ``icsd-mixed-valence`` (two states
+        on one element, the mean is given) or ``none``.
+    """
+
+    states: dict[str, float] | None
+    method: str
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """All assignments to the elements seen so far."""
+
+    charge: NDArray[np.int64]
+    score: NDArray[np.float64]
+    picks: NDArray[np.int8]  # shape=(n, n_elements), index into each element's states
+
+
+def guess_oxidation_states(elements: tuple[str, ...], amounts: tuple[int, ...]) -> OxidationStates:
+    """Guess the oxidation state of each element of a compound.
+
+    Of the elements that occur as anions the most electronegative takes negative states only; every other element takes
+    any of its ICSD states. If no combination is neutral, one element may hold two neighbouring states of one sign.
+
+    Parameters
+    ----------
+    elements : tuple of str
+        Alphabetical element symbols.
+    amounts : tuple of int
+        Atoms in the reduced formula, one for each element.
+
+    Returns
+    -------
+    OxidationStates
+        Shared between calls with the same arguments: do not change ``states``.
+
+    Examples
+    --------
+    >>> guess_oxidation_states(("Fe", "Li", "O", "P"), (1, 1, 4, 1)).states
+    {'Fe': 2.0, 'Li': 1.0, 'O': -2.0, 'P': 5.0}
+    >>> magnetite = guess_oxidation_states(("Fe", "O"), (3, 4))
+    >>> magnetite.method, round(magnetite.states["Fe"], 3)
+    ('icsd-mixed-valence', 2.667)
+    >>> guess_oxidation_states(("Al", "Ni"), (1, 1))
+    OxidationStates(states=None, method='none')
+    """
+    return _guess(elements, amounts)
+
+
+@lru_cache(maxsize=65536)
+def _guess(elements: tuple[str, ...], amounts: tuple[int, ...]) -> OxidationStates:
+    if len(elements) == 1:
+        return OxidationStates({elements[0]: 0.0}, ELEMENTAL)
+    states = _allowed_states(elements)
+    if sum(amounts) > _MOST_ATOMS or not all(states):
+        return OxidationStates(None, NONE)
+    whole = _one_state_each(amounts, states)
+    if whole is not None:
+        return OxidationStates(dict(zip(elements, whole, strict=True)), COMMON)
+    mixed = _two_states_on_one(amounts, states)
+    if mixed is not None:
+        return OxidationStates(dict(zip(elements, mixed, strict=True)), MIXED)
+    return OxidationStates(None, NONE)
+
+
+def _allowed_states(elements: tuple[str, ...]) -> list[list[tuple[int, float]]]:
+    """``[(state, log probability), ...]`` for each element; the anion keeps its negative states only."""
+    table, logs = element_table(), state_log_probabilities()
+    # Not simply the most electronegative element: lead (2.33) is above tellurium (2.1), platinum above hydrogen.
+    anions = [symbol for symbol in elements if min(logs[symbol], default=0) < 0]
+    anion = max(anions, key=lambda symbol: (_finite(table[symbol].electronegativity), symbol), default=None)
+    return [
+        [(state, log) for state, log in logs[symbol].items() if state < 0 or symbol != anion] for symbol in elements
+    ]
+
+
+def _finite(electronegativity: float) -> float:
+    return electronegativity if math.isfinite(electronegativity) else -1.0
+
+
+def _combine(amounts: tuple[int, ...], states: list[list[tuple[int, float]]], skip: int = -1) -> _Choices:
+    """Form all assignments; those of equal charge are thinned to the best when there are too many to hold."""
+    charge, score = np.zeros(1, dtype=np.int64), np.zeros(1)
+    picks = np.zeros((1, len(amounts)), dtype=np.int8)
+    for column, (amount, options) in enumerate(zip(amounts, states, strict=True)):
+        if column == skip:
+            continue
+        if len(charge) * len(options) > _KEEP and len(charge) > 1:
+            charge, score, picks = _best_of_each_charge(charge, score, picks)
+        values = np.array([state for state, _ in options], dtype=np.int64) * amount
+        logs = np.array([log for _, log in options]) * amount
+        picks = np.repeat(picks, len(options), axis=0)
+        picks[:, column] = np.tile(np.arange(len(options), dtype=np.int8), len(charge))
+        charge = (charge[:, None] + values).ravel()
+        score = (score[:, None] + logs).ravel()
+    return _Choices(charge, score, picks)
+
+
+def _best_of_each_charge(
+    charge: NDArray[np.int64], score: NDArray[np.float64], picks: NDArray[np.int8]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int8]]:
+    order = np.lexsort((-score, charge))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = np.diff(charge[order]) != 0
+    kept = order[first]
+    return charge[kept], score[kept], picks[kept]
+
+
+def _one_state_each(amounts: tuple[int, ...], states: list[list[tuple[int, float]]]) -> list[float] | None:
+    choices = _combine(amounts, states)
+    neutral = np.flatnonzero(choices.charge == 0)
+    if not len(neutral):
+        return None
+    best = neutral[int(choices.score[neutral].argmax())]
+    return [float(options[pick][0]) for options, pick in zip(states, choices.picks[best], strict=True)]
+
+
+def _two_states_on_one(amounts: tuple[int, ...], states: list[list[tuple[int, float]]]) -> list[float] | None:
+    """Let one element after the other hold two neighbouring states; the rest hold one each."""
+    best_score, best = -math.inf, None
+    for column, (amount, options) in enumerate(zip(amounts, states, strict=True)):
+        if len(options) < 2:
+            continue
+        choices = _combine(amounts, states, skip=column)
+        mean = -choices.charge / amount
+        values = np.array([state for state, _ in options], dtype=np.float64)
+        logs = np.array([log for _, log in options])
+        # Between neighbouring states the mean fixes the two shares, so the log probability is linear there.
+        score = choices.score + amount * np.interp(mean, values, logs, left=-np.inf, right=-np.inf)
+        # From -3 to +3 there is no valence in between: boron at 0 is no mixture of borides and borates.
+        negative, positive = values[values < 0], values[values > 0]
+        if len(negative) and len(positive):
+            score[(mean > negative[-1]) & (mean < positive[0])] = -np.inf
+        winner = int(score.argmax())
+        if score[winner] > best_score + _TIE:
+            best_score = float(score[winner])
+            best = [float(options[pick][0]) for options, pick in zip(states, choices.picks[winner], strict=True)]
+            best[column] = float(mean[winner])
+    return best

@@ -1,0 +1,1 @@
+"""Fast retrieval over stored vectors: FAISS with an exact twin, snapshots, similarity."""

@@ -1,0 +1,370 @@
+"""The registry of fields: one definition each of name, unit, type, shape, meaning and source.
+
+Validators, indexes, the ``candidates`` collection, the filter language, tables and the reference pages all read it.
+A room that adds a queryable property adds one :class:`Field` here with ``candidate=True`` and the place it is copied
+from; nothing else needs to change.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FieldType = Literal[
+    "string", "integer", "float", "boolean", "timestamp", "list of string", "dictionary", "bytes", "list"
+]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One property of a material or a document.
+
+    Attributes
+    ----------
+    name : str
+        Its name, the same wherever it stands; never with a unit in it.
+    type : str
+        OPTIMADE's type names, and ``bytes``.
+    unit : str or None
+        Unit of the stored number; None for what has none.
+    meaning : str
+        One sentence.
+    source : str
+        ``collection.path`` of the document it is read from.
+    shape : str
+        Shape of an array, empty for a scalar.
+    candidate : bool
+        Whether it is copied into ``candidates`` and so can be asked for.
+    sortable : bool
+        Whether results may be sorted by it.
+    indexed : bool
+        Whether ``candidates`` has an index on it.
+    """
+
+    name: str
+    type: FieldType
+    unit: str | None
+    meaning: str
+    source: str
+    shape: str = ""
+    candidate: bool = False
+    sortable: bool = False
+    indexed: bool = False
+
+    @property
+    def queryable(self) -> bool:
+        """Whether a filter may name it."""
+        return self.candidate and self.type not in ("dictionary", "bytes", "list")
+
+    @property
+    def label(self) -> str:
+        """Name with unit, as table headings and error messages show it."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+
+def _candidate(
+    name: str, type_: FieldType, unit: str | None, source: str, meaning: str, *, indexed: bool = False
+) -> Field:
+    sortable = type_ in ("string", "integer", "float", "timestamp")
+    return Field(name, type_, unit, meaning, source, candidate=True, sortable=sortable, indexed=indexed)
+
+
+_CANDIDATE_FIELDS: Final = (
+    _candidate(
+        "id", "string", None, "structures._id", "Identifier of the material, the provider's own where it has one."
+    ),
+    _candidate(
+        "name", "string", None, "structures.name", "Mineral or compound name, where the source gives one.", indexed=True
+    ),
+    _candidate(
+        "formula", "string", None, "structures.formula", "Reduced formula, elements by electronegativity.", indexed=True
+    ),
+    _candidate(
+        "chemical_formula_reduced",
+        "string",
+        None,
+        "structures.chemical_formula_reduced",
+        "Reduced formula, elements in alphabetical order (OPTIMADE).",
+        indexed=True,
+    ),
+    _candidate(
+        "chemical_formula_anonymous",
+        "string",
+        None,
+        "structures.chemical_formula_anonymous",
+        "Formula with the elements replaced by A, B, C, ... from the most to the least abundant (OPTIMADE).",
+        indexed=True,
+    ),
+    _candidate(
+        "chemical_system",
+        "string",
+        None,
+        "structures.chemical_system",
+        "Elements in alphabetical order joined by hyphens.",
+        indexed=True,
+    ),
+    _candidate(
+        "elements", "list of string", None, "structures.elements", "Elements in alphabetical order.", indexed=True
+    ),
+    _candidate("nelements", "integer", None, "structures.nelements", "Number of different elements.", indexed=True),
+    _candidate("nsites", "integer", None, "structures.nsites", "Number of sites in the cell as given."),
+    _candidate(
+        "nsites_primitive",
+        "integer",
+        None,
+        "structures.nsites_primitive",
+        "Number of sites in the primitive cell.",
+        indexed=True,
+    ),
+    _candidate(
+        "space_group_number",
+        "integer",
+        None,
+        "structures.space_group_number",
+        "Space group number, 1 to 230.",
+        indexed=True,
+    ),
+    _candidate(
+        "space_group_symbol",
+        "string",
+        None,
+        "structures.space_group_symbol",
+        "Short international (Hermann-Mauguin) symbol.",
+    ),
+    _candidate(
+        "crystal_system",
+        "string",
+        None,
+        "structures.crystal_system",
+        "triclinic, monoclinic, orthorhombic, tetragonal, trigonal, hexagonal or cubic.",
+        indexed=True,
+    ),
+    _candidate("point_group", "string", None, "structures.point_group", "Crystal class in Hermann-Mauguin notation."),
+    _candidate(
+        "prototype",
+        "string",
+        None,
+        "structures.prototype",
+        "Anonymous formula, Pearson symbol, space group and Wyckoff sequence, with the elements.",
+        indexed=True,
+    ),
+    _candidate(
+        "anonymous_prototype",
+        "string",
+        None,
+        "structures.anonymous_prototype",
+        "The prototype without its elements.",
+        indexed=True,
+    ),
+    _candidate(
+        "volume_per_atom",
+        "float",
+        "Å^3",
+        "structures.volume_per_atom",
+        "Cell volume divided by the number of atoms.",
+        indexed=True,
+    ),
+    _candidate("density", "float", "g/cm^3", "structures.density", "Mass density.", indexed=True),
+    _candidate(
+        "min_distance", "float", "Å", "structures.min_distance", "Smallest distance between two sites.", indexed=True
+    ),
+    _candidate(
+        "is_ordered", "boolean", None, "structures.is_ordered", "Whether every site is fully occupied by one element."
+    ),
+    _candidate("flags", "list of string", None, "structures.flags", "Doubts about the structure, in words."),
+    _candidate(
+        "formation_energy_per_atom",
+        "float",
+        "eV/atom",
+        "structures.formation_energy_per_atom",
+        "Formation energy from the elements, as the source gives it.",
+        indexed=True,
+    ),
+    _candidate(
+        "energy_above_hull",
+        "float",
+        "eV/atom",
+        "structures.energy_above_hull",
+        "Energy above the convex hull, as the source gives it.",
+        indexed=True,
+    ),
+    _candidate(
+        "band_gap", "float", "eV", "structures.band_gap", "Electronic band gap, as the source gives it.", indexed=True
+    ),
+    _candidate(
+        "experimental",
+        "boolean",
+        None,
+        "structures.experimental",
+        "Whether the structure was determined by experiment.",
+    ),
+    _candidate(
+        "structure_hash",
+        "string",
+        None,
+        "structures.structure_hash",
+        "Hash of the crystal's geometry; the same for the same crystal in another cell or origin.",
+    ),
+    _candidate(
+        "duplicate_of",
+        "string",
+        None,
+        "duplicates.representative",
+        "The material this one repeats; unknown for a structure seen once and for the representative itself.",
+        indexed=True,
+    ),
+    _candidate("provider", "string", None, "structures.provider", "Who gave the record.", indexed=True),
+    _candidate("licence", "string", None, "structures.licence", "Licence of the record, where stated."),
+    _candidate("created_at", "string", None, "structures.created_at", "Date of the record at its provider (ISO 8601)."),
+)
+
+_DOCUMENT_FIELDS: Final = (
+    Field(
+        "references", "list of string", None, "Publications or links that the record cites.", "structures.references"
+    ),
+    Field("composition", "dictionary", None, "Atoms of each element in the reduced formula.", "structures.composition"),
+    Field(
+        "oxidation_states",
+        "dictionary",
+        None,
+        "Guessed oxidation state of each element (average where mixed).",
+        "structures.oxidation_states",
+    ),
+    Field(
+        "oxidation_state_method",
+        "string",
+        None,
+        "How the oxidation states were guessed.",
+        "structures.oxidation_state_method",
+    ),
+    Field(
+        "hall_number", "integer", None, "Hall number, 1 to 530, of the standardised setting.", "structures.hall_number"
+    ),
+    Field("pearson_symbol", "string", None, "Pearson symbol.", "structures.pearson_symbol"),
+    Field("volume", "float", "Å^3", "Volume of the primitive cell.", "structures.volume"),
+    Field(
+        "standard",
+        "dictionary",
+        "Å",
+        "Standardised conventional cell: lattice (3, 3) rows in Å, species, frac_coords (n, 3).",
+        "structures.standard",
+    ),
+    Field(
+        "primitive",
+        "dictionary",
+        "Å",
+        "Standardised primitive cell: lattice (3, 3) rows in Å, species, frac_coords (n, 3).",
+        "structures.primitive",
+    ),
+    Field(
+        "invariants",
+        "bytes",
+        "Å",
+        "Average minimum distances to the nearest 24 neighbours, float32.",
+        "structures.invariants",
+        shape="(24,)",
+    ),
+    Field(
+        "hash_margin",
+        "float",
+        None,
+        "Distance of the structure hash's quantities from the nearest bin boundary, in noise bounds.",
+        "structures.hash_margin",
+    ),
+    Field(
+        "properties",
+        "dictionary",
+        None,
+        "Whatever else came along with the record, under its own names.",
+        "structures.properties",
+    ),
+    Field("format", "string", None, "Format of the record's bytes.", "sources.format"),
+    Field("content", "bytes", None, "The record's bytes, exactly as given.", "sources.content"),
+    Field("sha256", "string", None, "SHA-256 of the content.", "sources.sha256"),
+    Field("origins", "list", None, "Where the record was read: path or URL, member, line, time.", "sources.origins"),
+    Field("error", "dictionary", None, "Why the bytes could not be split into records.", "sources.error"),
+    Field("ingested_at", "timestamp", None, "When the record first came in.", "sources.ingested_at"),
+    Field("updated_at", "timestamp", None, "When the record last changed.", "sources.updated_at"),
+    Field("source", "string", None, "The record that this version belonged to.", "source_history.source"),
+    Field("replaced_at", "timestamp", None, "When this version was replaced.", "source_history.replaced_at"),
+    Field(
+        "members",
+        "list of string",
+        None,
+        "Materials of one reduced formula that are one crystal.",
+        "duplicates.members",
+    ),
+    Field("clusters", "list", None, "Groups of the same crystal: representative and members.", "duplicates.clusters"),
+    Field("material", "string", None, "The material that the document belongs to.", "embeddings.material"),
+    Field("model", "string", None, "Name of the model that made the vector.", "embeddings.model"),
+    Field("vector", "bytes", None, "float32, little-endian.", "embeddings.vector", shape="(dimension,)"),
+    Field("dimension", "integer", None, "Length of the vector.", "embeddings.dimension"),
+    Field("hash", "string", None, "Hash of the document's content.", "structures.hash"),
+    Field(
+        "stamp",
+        "dictionary",
+        None,
+        "Builder, version, parameters and inputs that made the document.",
+        "structures.stamp",
+    ),
+)
+
+FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
+    {field.name: field for field in (*_CANDIDATE_FIELDS, *_DOCUMENT_FIELDS)}
+)
+"""Every field by name."""
+
+
+@lru_cache(maxsize=1)
+def candidate_fields() -> tuple[Field, ...]:
+    """Return the fields of ``candidates`` in the order in which tables show them.
+
+    Examples
+    --------
+    >>> [field.name for field in candidate_fields()][:3]
+    ['id', 'name', 'formula']
+    """
+    return tuple(field for field in FIELDS.values() if field.candidate)
+
+
+_SYNONYMS: Final = {
+    "spacegroup": "space_group_number",
+    "space_group": "space_group_number",
+    "sg": "space_group_number",
+    "e_above_hull": "energy_above_hull",
+    "ehull": "energy_above_hull",
+    "hull": "energy_above_hull",
+    "stability": "energy_above_hull",
+    "gap": "band_gap",
+    "bandgap": "band_gap",
+    "e_form": "formation_energy_per_atom",
+    "formation_energy": "formation_energy_per_atom",
+    "chemsys": "chemical_system",
+    "natoms": "nsites",
+    "material_id": "id",
+    "mineral": "name",
+    "rho": "density",
+    "system": "crystal_system",
+}
+
+
+def nearest(name: str, count: int = 3) -> list[Field]:
+    """Return the queryable fields whose names are nearest to a mistyped one.
+
+    Examples
+    --------
+    >>> [field.label for field in nearest("bandgap", 1)]
+    ['band_gap [eV]']
+    """
+    known = [field.name for field in candidate_fields() if field.queryable]
+    low = name.lower()
+    found = [_SYNONYMS[low]] if low in _SYNONYMS else []
+    found += [close for close in difflib.get_close_matches(low, known, n=count, cutoff=0.45) if close not in found]
+    found += [other for other in known if low in other and other not in found]
+    return [FIELDS[each] for each in (found or known)[:count]]

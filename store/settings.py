@@ -1,0 +1,92 @@
+"""Settings: read from the environment when asked for, never at import.
+
+Every setting has the prefix ``IONATLAS_``, e.g. ``IONATLAS_MONGODB_URI=mongodb://localhost:27017``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _default_home() -> Path:
+    return Path(platformdirs.user_data_dir("ionatlas", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """What can be set, with its environment variable and default.
+
+    Examples
+    --------
+    >>> Settings(database="try").database
+    'try'
+    """
+
+    model_config = SettingsConfigDict(env_prefix="IONATLAS_", extra="ignore", frozen=True)
+
+    mongodb_uri: Annotated[
+        str | None,
+        Field(
+            description="MongoDB to use, e.g. mongodb://user@host:27017. Unset: ionatlas runs its own private server."
+        ),
+    ] = None
+    database: Annotated[str, Field(description="Name of the database.", pattern=r"^[A-Za-z0-9_\-]{1,60}$")] = "ionatlas"
+    home: Annotated[
+        Path,
+        Field(
+            description="Folder of the private server's data, the index snapshots and logs.",
+            default_factory=_default_home,
+        ),
+    ]
+    mongod: Annotated[
+        Path | None,
+        Field(description="The mongod program to run. Unset: PATH, then the wheel of the extra 'embedded'."),
+    ] = None
+    cache_gb: Annotated[
+        float, Field(description="Memory that the private server may use for its cache, GB.", ge=0.25, le=1000)
+    ] = 1.0
+    server_timeout: Annotated[
+        float, Field(description="Seconds to wait for a MongoDB server before giving up.", gt=0)
+    ] = 15.0
+    workers: Annotated[
+        int | None, Field(description="Worker processes of a build. Unset: one a core.", ge=1, le=1024)
+    ] = None
+    item_seconds: Annotated[
+        float | None, Field(description="Time limit for one item of a build, s. Unset: the builder's own.", gt=0)
+    ] = None
+    item_memory_gb: Annotated[float, Field(description="Memory limit of a worker process, GB.", gt=0.1)] = 4.0
+    orphan_share: Annotated[
+        float,
+        Field(
+            description="Largest share of a collection that may be removed as orphans without --allow-orphans.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.2
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment, now.
+
+    Raises
+    ------
+    UsageError
+        A variable holds a value that cannot be used; the message names the variable.
+    """
+    from pydantic import ValidationError
+
+    from store.errors import UsageError
+
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "IONATLAS_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise UsageError(
+            f"The setting {name} cannot be used: {first['msg']}. It was {first.get('input')!r}.",
+            mend=f"unset {name}, or give it a value that fits",
+        ) from None
