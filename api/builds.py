@@ -160,9 +160,7 @@ def _pending(builder: IncrementalBuilder, plan: Plan, changed: dict[str, set[str
     return first.targets(upstream, session.tables) - set(plan.inputs) - set(plan.failed)
 
 
-def _index_summary(
-    database: Database[Any], settings: Settings, name: str, changed: dict[str, set[str]]
-) -> PlanSummary:
+def _index_summary(database: Database[Any], settings: Settings, name: str, changed: dict[str, set[str]]) -> PlanSummary:
     from indexes.registry import index_step
 
     step = index_step(name, settings)

@@ -74,7 +74,9 @@ def rows_by_id(service: Service, ids: Sequence[str], chosen: Sequence[Field]) ->
     """Read some materials."""
 
     def read(database: Database[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        found = database["candidates"].find({"_id": {"$in": list(ids)}}, _projection(chosen), max_time_ms=_milliseconds())
+        found = database["candidates"].find(
+            {"_id": {"$in": list(ids)}}, _projection(chosen), max_time_ms=_milliseconds()
+        )
         return {document["_id"]: _row(document, chosen) for document in found}
 
     return service.call(read)
@@ -171,7 +173,7 @@ def read_formula(text: str) -> dict[str, float] | None:
     """
     if len(text) > 200 or not re.fullmatch(r"[A-Za-z0-9().\[\]\s]+", text) or not re.match(r"\s*[\[(]*[A-Z]", text):
         return None
-    from pymatgen.core import Composition
+    from pymatgen.core.composition import Composition
 
     try:
         amounts = {str(element): float(amount) for element, amount in Composition(text).get_el_amt_dict().items()}
@@ -227,10 +229,8 @@ def _page(
     rows = _read(database, known, order, chosen, skip, most)
     if most is not None and len(rows) >= most:
         return rows
-    if not rows and skip:
-        skip = max(0, skip - database["candidates"].count_documents(known, maxTimeMS=_milliseconds()))
-    else:
-        skip = 0
+    before = database["candidates"].count_documents(known, maxTimeMS=_milliseconds()) if skip and not rows else skip
+    skip = max(0, skip - before)
     unknown = {"$and": [wanted, {first: None}]} if wanted else {first: None}
     return rows + _read(database, unknown, order[1:], chosen, skip, None if most is None else most - len(rows))
 

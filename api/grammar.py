@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lark import Lark, v_args
 from optimade.filterparser.lark_parser import AVAILABLE_PARSERS, LarkParser
@@ -25,6 +25,7 @@ from store.fields import FIELDS
 if TYPE_CHECKING:
     from store.fields import Field
 
+F = TypeVar("F")
 Scalar = str | int | float | bool
 
 GRAMMAR = (1, 2, 0)
@@ -71,6 +72,11 @@ class Reference:
     end: int
 
 
+def _placed(rule: F) -> F:
+    """Give a rule the place of its text as well."""
+    return cast("F", v_args(meta=True)(rule))
+
+
 class CandidateTransformer(MongoTransformer):  # type: ignore[misc]  # optimade publishes no types
     """Translate the tree of one filter into a :class:`~api.conditions.Condition` on ``candidates``.
 
@@ -109,13 +115,13 @@ class CandidateTransformer(MongoTransformer):  # type: ignore[misc]  # optimade 
         condition: Condition = arg[-1]
         return condition.inverse() if len(arg) > 1 else condition
 
-    @v_args(meta=True)
+    @_placed
     def property_first_comparison(self, meta: Any, arg: list[Any]) -> Condition:
         """property_first_comparison: property ( value_op_rhs | known_op_rhs | ... )."""
         reference, rest = arg
         return self._apply(reference, rest, meta)
 
-    @v_args(meta=True)
+    @_placed
     def constant_first_comparison(self, meta: Any, arg: list[Any]) -> Condition:
         """constant_first_comparison: constant OPERATOR ( non_string_value | not_implemented_string )."""
         constant, operator, reference = arg
@@ -140,7 +146,7 @@ class CandidateTransformer(MongoTransformer):  # type: ignore[misc]  # optimade 
         """fuzzy_string_op_rhs: CONTAINS value | STARTS [ WITH ] value | ENDS [ WITH ] value."""
         return lambda field: match_text(field, str(arg[0]), self._value(arg[-1], field))
 
-    @v_args(meta=True)
+    @_placed
     def set_op_rhs(self, meta: Any, arg: list[Any]) -> Any:
         """set_op_rhs: HAS ( [ OPERATOR ] value | ALL value_list | ANY value_list | ONLY value_list )."""
         quantifier = "ANY" if len(arg) == 2 else str(arg[1])
@@ -156,14 +162,14 @@ class CandidateTransformer(MongoTransformer):  # type: ignore[misc]  # optimade 
         operator = str(arg[1]) if len(arg) == 3 else "="
         return lambda field: has_length(field, operator, arg[-1].value, FIELDS.get(_LENGTHS.get(field.name, "")))
 
-    @v_args(meta=True)
+    @_placed
     def value_list(self, meta: Any, arg: list[Any]) -> list[Constant]:
         """value_list: [ OPERATOR ] value ( "," [ OPERATOR ] value )*."""
         if any(not isinstance(value, Constant | Reference) for value in arg):
             raise self._fail("Comparisons inside a list are not supported.", meta.start_pos, meta.end_pos, '"Li","O"')
         return arg
 
-    @v_args(meta=True)
+    @_placed
     def value_zip(self, meta: Any, arg: list[Any]) -> None:
         """value_zip: correlated lists."""
         raise self._fail("Correlated lists (a:b HAS x:y) are not supported.", meta.start_pos, meta.end_pos, None)
@@ -174,27 +180,26 @@ class CandidateTransformer(MongoTransformer):  # type: ignore[misc]  # optimade 
 
     # Values
 
-    @v_args(inline=True)
-    def not_implemented_string(self, value: Constant) -> Constant:
+    def not_implemented_string(self, arg: list[Constant]) -> Constant:
         """not_implemented_string: string, where a field should stand."""
-        return value
+        return arg[0]
 
-    @v_args(meta=True)
+    @_placed
     def property(self, meta: Any, arg: list[Any]) -> Reference:
         """property: IDENTIFIER ( "." NESTED_IDENTIFIER )*."""
         return Reference(".".join(str(part) for part in arg), meta.start_pos, meta.end_pos)
 
-    @v_args(meta=True)
+    @_placed
     def bool(self, meta: Any, arg: list[Any]) -> Constant:
         """bool: "TRUE" | "FALSE"; the tree keeps neither word, the text does."""
         return Constant(self.text[meta.start_pos : meta.end_pos] == "TRUE", meta.start_pos, meta.end_pos)
 
-    @v_args(meta=True)
+    @_placed
     def string(self, meta: Any, arg: list[Any]) -> Constant:
         r"""Read a string, in which ``\"`` stands for ``"`` and ``\\`` for ``\``."""
         return Constant(re.sub(r"\\(.)", r"\1", str(arg[0])[1:-1], flags=re.DOTALL), meta.start_pos, meta.end_pos)
 
-    @v_args(meta=True)
+    @_placed
     def number(self, meta: Any, arg: list[Any]) -> Constant:
         """Read a number: SIGNED_INT | SIGNED_FLOAT."""
         token = arg[0]

@@ -5,7 +5,6 @@ Whether a step is fresh is decided by the engine's own plan, on the few document
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,7 @@ from api.results import Lineage, Step
 from store.fields import FIELDS, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pymongo.database import Database
 
@@ -28,7 +27,7 @@ _MOST_INPUTS: Final = 5
 _RECORDS: Final = frozenset({"sources", "source_history"})
 
 
-def trace(service: Service, id: str, name: str) -> Lineage:  # noqa: A002
+def trace(service: Service, id: str, name: str) -> Lineage:
     """Trace the value of a field of a material (see :meth:`api.service.Service.why`)."""
     field = FIELDS.get(name)
     if field is None:
@@ -40,7 +39,7 @@ def trace(service: Service, id: str, name: str) -> Lineage:  # noqa: A002
 def _trace(
     service: Service,
     database: Database[dict[str, Any]],
-    id: str,  # noqa: A002
+    id: str,
     field: Field,
     collection: str,
     path: str,
@@ -56,7 +55,7 @@ def _trace(
     return Lineage(id, field, value, field.source, [tracer.step(collection, key) for key in keys])
 
 
-def _documents(database: Database[dict[str, Any]], collection: str, id: str) -> list[str]:  # noqa: A002
+def _documents(database: Database[dict[str, Any]], collection: str, id: str) -> list[str]:
     query: dict[str, Any] = {"_id": id}
     if collection == "duplicates":
         query = {"clusters.members": id}

@@ -100,7 +100,7 @@ def _size(database: Database[dict[str, Any]], collection: str, prefix: str) -> i
 def _failures(database: Database[dict[str, Any]], builder: str) -> dict[str, int]:
     # Messages differ in their numbers and names; their beginnings tell the kinds apart.
     short = {"$substrCP": ["$error.message", 0, 100]}
-    pipeline = [
+    pipeline: list[dict[str, Any]] = [
         {"$match": {"builder": builder}},
         {"$group": {"_id": {"$concat": ["$error.type", ": ", short]}, "count": {"$sum": 1}}},
         {"$sort": {"count": -1, "_id": 1}},

@@ -86,7 +86,7 @@ class Service:
 
     def query(
         self,
-        filter: str | None = None,  # noqa: A002  (the word that users know)
+        filter: str | None = None,
         *,
         fields: Sequence[str] | str | None = None,
         sort: str | None = None,
@@ -141,7 +141,7 @@ class Service:
         k: int = 10,
         *,
         by: str = "composition",
-        filter: str | None = None,  # noqa: A002
+        filter: str | None = None,
         fields: Sequence[str] | str | None = None,
     ) -> QueryResult:
         """Find the materials most like a material or a formula.
@@ -175,7 +175,7 @@ class Service:
 
         return likeness.similar(self, id_or_formula, k, by=by, filter_text=filter, fields=fields)
 
-    def show(self, id: str) -> dict[str, Any]:  # noqa: A002
+    def show(self, id: str) -> dict[str, Any]:
         """Collect all documents about a material.
 
         Returns
@@ -198,7 +198,9 @@ class Service:
                 "structure": database["structures"].find_one({"_id": id}, {"invariants": 0}),
                 "duplicates": database["duplicates"].find_one({"clusters.members": id}),
                 "embeddings": list(database["embeddings"].find({"material": id}, {"vector": 0}, sort=[("_id", 1)])),
-                "failures": list(database["build_state"].find({"key": {"$in": _keys(database, id)}}, sort=[("_id", 1)])),
+                "failures": list(
+                    database["build_state"].find({"key": {"$in": _keys(database, id)}}, sort=[("_id", 1)])
+                ),
             }
 
         found = self.call(read)
@@ -206,7 +208,7 @@ class Service:
             raise self.unknown_id(id)
         return found
 
-    def structure(self, id: str, kind: StructureKind = "standard") -> Crystal:  # noqa: A002
+    def structure(self, id: str, kind: StructureKind = "standard") -> Crystal:
         """Return the crystal of a material.
 
         Parameters
@@ -243,7 +245,7 @@ class Service:
             raise self._no_structure(id)
         return Crystal.from_document(document[kind])
 
-    def why(self, id: str, field: str) -> Lineage:  # noqa: A002
+    def why(self, id: str, field: str) -> Lineage:
         """Tell where a value comes from, back to the record and the place it was read from.
 
         Raises
@@ -272,15 +274,15 @@ class Service:
 
         return element_counts(self)
 
-    def unknown_id(self, id: str) -> UnknownId:  # noqa: A002
+    def unknown_id(self, id: str) -> UnknownId:
         """Make the error for an id that is not there, with near ones."""
         hints = self.call(lambda database: _near_ids(database, id))
         near = f" Near: {', '.join(hints)}." if hints else ""
         return UnknownId(
-            f"There is no material {id!r}.{near}", mend='ionatlas query \'formula = "LiFePO4"\' finds ids by formula'
+            f"There is no material {id!r}.{near}", mend="ionatlas query 'formula = \"LiFePO4\"' finds ids by formula"
         )
 
-    def _no_structure(self, id: str) -> UsageError:  # noqa: A002
+    def _no_structure(self, id: str) -> UsageError:
         state = {"_id": f"structures/{id}"}
         failure = self.call(lambda database: database["build_state"].find_one(state, {"error": 1}))
         if failure is not None:
@@ -294,8 +296,8 @@ class Service:
         return UsageError(f"The structure of {id} is not built yet.", mend="ionatlas build")
 
 
-def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | None:  # noqa: A002
-    pipeline = [
+def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | None:
+    pipeline: list[dict[str, Any]] = [
         {"$match": {"_id": id}},
         {"$set": {"size": {"$binarySize": "$content"}}},
         {"$unset": "content"},
@@ -303,7 +305,7 @@ def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | Non
     return next(iter(database["sources"].aggregate(pipeline)), None)
 
 
-def _keys(database: Database[dict[str, Any]], id: str) -> list[str]:  # noqa: A002
+def _keys(database: Database[dict[str, Any]], id: str) -> list[str]:
     """Keys under which builders may know a material: itself, with a model's prefix, its formula."""
     from builders.registry import BUILDERS, builder_class
 
@@ -312,7 +314,7 @@ def _keys(database: Database[dict[str, Any]], id: str) -> list[str]:  # noqa: A0
     return [*keys, structure["chemical_formula_reduced"]] if structure else keys
 
 
-def _near_ids(database: Database[dict[str, Any]], id: str) -> list[str]:  # noqa: A002
+def _near_ids(database: Database[dict[str, Any]], id: str) -> list[str]:
     import re
 
     from api.finding import reduced_formula
@@ -328,8 +330,8 @@ def _near_ids(database: Database[dict[str, Any]], id: str) -> list[str]:  # noqa
     if not id.isprintable() or len(id) > 200:
         return []
     for length in range(len(id), max(1, len(id) - 6), -1):
-        query = {"_id": {"$regex": f"^{re.escape(id[:length])}"}}
-        hints = [row["_id"] for row in sources.find(query, {"_id": 1}, sort=[("_id", 1)], limit=3)]
+        begins: dict[str, Any] = {"_id": {"$regex": f"^{re.escape(id[:length])}"}}
+        hints = [row["_id"] for row in sources.find(begins, {"_id": 1}, sort=[("_id", 1)], limit=3)]
         if hints:
             return hints
     return []

@@ -16,18 +16,18 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import orjson
 
-from store.errors import DataFolderError, SnapshotDamaged
+from indexes.vector import check_ids, prepare_vectors
+from store.errors import DataFolderError, SnapshotDamaged, SnapshotMissing, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION: Final = 1
 HASH_BYTES: Final = 16
 MANIFEST: Final = "manifest.json"
+CURRENT: Final = "CURRENT"
+TEMPORARY: Final = ".tmp-"
 MEND: Final = "ionatlas build"
 
 
@@ -100,8 +102,8 @@ class Manifest:
     dimension: int
     count: int
     revision: str | None
+    created_at: str
     segments: tuple[Segment, ...]
-    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     format_version: int = FORMAT_VERSION
 
     def encode(self) -> bytes:
@@ -271,3 +273,93 @@ def map_array(root: Path, segment: Segment, name: str) -> NDArray[Any]:
     except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from error
     return array
+
+
+def overlay(base: Rows, layers: list[tuple[Sequence[str], Rows]]) -> Rows:
+    """Lay deltas over rows: removals first, then changes in place (of ``base`` itself) and additions at the end."""
+    ids, place = list(base.ids), {identifier: row for row, identifier in enumerate(base.ids)}
+    dead: set[int] = set()
+    later: dict[int, tuple[NDArray[np.float32], NDArray[np.uint8]]] = {}
+    for removed, rows in layers:
+        dead.update(place.pop(identifier) for identifier in removed if identifier in place)
+        for identifier, vector, digest in zip(rows.ids, rows.vectors, rows.hashes, strict=True):
+            if identifier not in place:
+                place[identifier] = len(ids)
+                ids.append(identifier)
+            later[place[identifier]] = (vector, digest)
+    vectors, hashes = base.vectors, base.hashes
+    added = range(len(base.ids), len(ids))
+    if added:
+        vectors = np.concatenate([base.vectors, np.stack([later[row][0] for row in added])])
+        hashes = np.concatenate([base.hashes, np.stack([later[row][1] for row in added])])
+    for row, (vector, digest) in later.items():
+        if row < len(base.ids):
+            vectors[row], hashes[row] = vector, digest
+    if dead:
+        alive = np.ones(len(ids), dtype=bool)
+        alive[list(dead)] = False
+        ids = [identifier for identifier, lives in zip(ids, alive, strict=True) if lives]
+        vectors, hashes = vectors[alive], hashes[alive]
+    return Rows(ids, vectors, hashes)
+
+
+def make_rows(
+    ids: Sequence[str], vectors: NDArray[np.float32], hashes: Sequence[bytes] | NDArray[np.uint8], dimension: int
+) -> Rows:
+    """Check rows that a caller gives. Raises UsageError."""
+    # Stored as given: it is the index that normalises, if its metric asks for it.
+    checked = prepare_vectors(vectors, dimension, "l2")
+    check_ids(ids, len(checked))
+    if isinstance(hashes, np.ndarray):
+        digests = np.ascontiguousarray(hashes, dtype=np.uint8)
+    else:
+        digests = np.frombuffer(b"".join(hashes), dtype=np.uint8)
+        digests = digests.reshape(-1, HASH_BYTES) if digests.size % HASH_BYTES == 0 else digests
+    if digests.shape != (len(checked), HASH_BYTES):
+        raise UsageError(f"There should be one hash of {HASH_BYTES} bytes a vector; the shape was {digests.shape}.")
+    return Rows(list(ids), checked, digests)
+
+
+def stack(vectors: list[NDArray[np.float32]], dimension: int) -> NDArray[np.float32]:
+    """Stack vectors of a stated dimension. Raises UsageError."""
+    wrong = next((vector.shape for vector in vectors if vector.shape != (dimension,)), None)
+    if wrong is not None:
+        raise UsageError(f"Vectors of this index have {dimension} components; one has the shape {wrong}.")
+    return np.stack(vectors) if vectors else np.empty((0, dimension), dtype=np.float32)
+
+
+def read_current(root: Path, name: str) -> Manifest:
+    """Read the manifest that CURRENT names.
+
+    Raises
+    ------
+    SnapshotMissing, SnapshotDamaged
+    """
+    pointer = root / CURRENT
+    try:
+        content = pointer.read_bytes()
+    except FileNotFoundError:
+        raise SnapshotMissing(f"The index {name} was not built yet ({root}).", mend=MEND) from None
+    except OSError as error:
+        raise damaged(pointer, str(error)) from error
+    try:
+        pointed = orjson.loads(content)
+        path = root / str(pointed["generation"]) / MANIFEST
+        expected = str(pointed["manifest_sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(pointer, f"it does not name a generation ({error})") from error
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise damaged(path, "its content is not what was written (sha256 differs)")
+        return Manifest.decode(content)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def write_current(root: Path, generation: str, sha256: str) -> None:
+    """Point CURRENT at a generation, in one step."""
+    pointer = root / f"{TEMPORARY}{CURRENT}"
+    write_file(pointer, [orjson.dumps({"generation": generation, "manifest_sha256": sha256}) + b"\n"])
+    pointer.replace(root / CURRENT)
+    sync_folder(root)

@@ -15,8 +15,6 @@ generation and the one before it need is kept; the rest is removed.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -25,27 +23,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import orjson
 from filelock import FileLock, Timeout
 
 from indexes.segments import (
+    CURRENT,
     HASH_BYTES,
     MANIFEST,
-    MEND,
+    TEMPORARY,
     Manifest,
     Rows,
     Segment,
     damaged,
     explain_disk_errors,
+    make_rows,
     map_array,
+    overlay,
+    read_current,
     read_json,
+    stack,
     sync_folder,
     verify_segment,
+    write_current,
     write_file,
     write_segment,
 )
-from indexes.vector import Metric, check_ids, check_metric, prepare_vectors
+from indexes.vector import Metric, check_metric
 from store.errors import BuildRunning, SnapshotDamaged, SnapshotMissing, UsageError
+from store.provenance import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -61,9 +65,7 @@ MOST_DELTAS: Final = 8
 LARGEST_SHARE: Final = 0.2
 """When deltas hold more than this share of the base's rows, a new base is written."""
 
-_CURRENT: Final = "CURRENT"
 _PREFIX: Final = "g"
-_TEMPORARY: Final = ".tmp-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,13 +122,12 @@ class SnapshotStore:
 
     # ---------------------------------------------------------------------------------------------------------- reading
 
-    def token(self) -> tuple[int, ...] | None:
-        """Tell apart publications cheaply: changes when, and only when, a snapshot is published; None without one."""
+    def token(self) -> bytes | None:
+        """Tell publications apart cheaply (20 µs): another value means that another one is current; None: nothing is."""
         try:
-            found = (self.root / _CURRENT).stat()
+            return (self.root / CURRENT).read_bytes()
         except OSError:
             return None
-        return (found.st_mtime_ns, found.st_ino, found.st_size)
 
     def manifest(self) -> Manifest:
         """Read the manifest of the current generation.
@@ -242,7 +243,7 @@ class SnapshotStore:
         array = np.asarray(vectors, dtype=np.float32)
         width = dimension if dimension is not None else (array.shape[1] if array.ndim == 2 else 0)
         check_metric(metric, width)
-        rows = _rows(ids, array, hashes, width)
+        rows = make_rows(ids, array, hashes, width)
         with self.writing():
             return self._publish(rows, model=model, metric=metric, revision=revision)
 
@@ -275,17 +276,19 @@ class SnapshotStore:
         if both:
             raise UsageError(f"The id {both[0]!r} was given both as changed and as removed.")
         with self.writing():
-            manifest = self.manifest()
-            manifest = replace(manifest, revision=revision or manifest.revision, model=model or manifest.model)
+            current = self.manifest()
+            manifest = replace(current, revision=revision or current.revision, model=model or current.model)
+            if not changes and not removed and manifest == current:
+                return current
             vectors = [np.asarray(vector, dtype=np.float32) for vector, _ in changes.values()]
             hashes = [digest for _, digest in changes.values()]
-            stacked = _stack(vectors, manifest.dimension)
-            return self._apply(manifest, _rows(list(changes), stacked, hashes, manifest.dimension), removed)
+            stacked = stack(vectors, manifest.dimension)
+            return self._apply(manifest, make_rows(list(changes), stacked, hashes, manifest.dimension), removed)
 
     def discard(self) -> None:
         """Remove every snapshot of this index."""
         with self.writing(), explain_disk_errors(self.root):
-            (self.root / _CURRENT).unlink(missing_ok=True)
+            (self.root / CURRENT).unlink(missing_ok=True)
             sync_folder(self.root)
             self._prune(set())
 
@@ -313,7 +316,7 @@ class SnapshotStore:
 
     def _publish(self, rows: Rows, *, model: str, metric: Metric, revision: str | None) -> Manifest:
         count, dimension = rows.vectors.shape
-        plan = Manifest(self.name, 0, model, metric, dimension, count, revision, ())
+        plan = Manifest(self.name, 0, model, metric, dimension, count, revision, _now(), ())
         return self._write(plan, [], (rows, None), count)
 
     def _write(
@@ -324,12 +327,12 @@ class SnapshotStore:
             before = self._references()
             generation = max((int(path.name[1:]) for path in self._generations()), default=0) + 1
             name = f"{_PREFIX}{generation:08d}"
-            temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.root))
+            temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.root))
             try:
                 segments = [*kept, write_segment(temporary, name, *new)] if new else kept
-                manifest = replace(plan, generation=generation, count=count, segments=tuple(segments))
-                # A new generation has a new date; `replace` would carry the old one over.
-                manifest = replace(manifest, created_at=Manifest("", 0, "", "l2", 1, 0, None, ()).created_at)
+                manifest = replace(
+                    plan, generation=generation, count=count, segments=tuple(segments), created_at=_now()
+                )
                 record = write_file(temporary / MANIFEST, [manifest.encode()])
                 temporary.chmod(0o755)
                 sync_folder(temporary)
@@ -338,20 +341,14 @@ class SnapshotStore:
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
             sync_folder(self.root)
-            self._point(name, record.sha256)
+            write_current(self.root, name, record.sha256)
             self._prune({name, *before, *(segment.folder for segment in segments)})
         return manifest
-
-    def _point(self, name: str, sha256: str) -> None:
-        pointer = self.root / f"{_TEMPORARY}{_CURRENT}"
-        write_file(pointer, [orjson.dumps({"generation": name, "manifest_sha256": sha256}) + b"\n"])
-        pointer.replace(self.root / _CURRENT)
-        sync_folder(self.root)
 
     def _references(self) -> set[str]:
         """Folders that the present snapshot needs: it is kept as the previous one."""
         try:
-            manifest = self._read_manifest()
+            manifest = read_current(self.root, self.name)
         except (SnapshotMissing, SnapshotDamaged):
             return set()
         return {f"{_PREFIX}{manifest.generation:08d}", *(segment.folder for segment in manifest.segments)}
@@ -361,38 +358,16 @@ class SnapshotStore:
 
     def _prune(self, kept: set[str]) -> None:
         # Only the holder of the lock comes here, so a temporary folder is a stray that a crash left.
-        for path in [*self._generations(), *self.root.glob(f"{_TEMPORARY}*")]:
+        for path in [*self._generations(), *self.root.glob(f"{TEMPORARY}*")]:
             if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-    def _read_manifest(self) -> Manifest:
-        pointer = self.root / _CURRENT
-        try:
-            content = pointer.read_bytes()
-        except FileNotFoundError:
-            raise SnapshotMissing(f"The index {self.name} was not built yet ({self.root}).", mend=MEND) from None
-        except OSError as error:
-            raise damaged(pointer, str(error)) from error
-        try:
-            pointed = orjson.loads(content)
-            path = self.root / str(pointed["generation"]) / MANIFEST
-            expected = str(pointed["manifest_sha256"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise damaged(pointer, f"it does not name a generation ({error})") from error
-        try:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != expected:
-                raise damaged(path, "its content is not what was written (sha256 differs)")
-            return Manifest.decode(content)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise damaged(path, str(error)) from error
 
     def _stable(self, read: Callable[[Manifest], Read]) -> Read:
         """Read what CURRENT names; again, if it was replaced and pruned twice over while we read."""
         while True:
             before = self.token()
             try:
-                return read(self._read_manifest())
+                return read(read_current(self.root, self.name))
             except SnapshotDamaged:
                 if self.token() == before:
                     raise
@@ -417,7 +392,7 @@ class SnapshotStore:
         base, *deltas = manifest.segments
         rows = self._segment_rows(base)
         if deltas:
-            rows = _overlay(rows, [(self._removed(delta), self._segment_rows(delta)) for delta in deltas])
+            rows = overlay(rows, [(self._removed(delta), self._segment_rows(delta)) for delta in deltas])
         if len(rows.ids) != manifest.count or rows.vectors.shape != (manifest.count, manifest.dimension):
             raise damaged(self.root / base.folder / MANIFEST, f"{len(rows.ids)} rows, and {manifest.count} are named")
         return Snapshot(manifest, rows.ids, rows.vectors, rows.hashes)
@@ -425,7 +400,7 @@ class SnapshotStore:
     def _merge(self, manifest: Manifest, rows: Rows, gone: list[str]) -> Rows:
         # Verified: a damaged base must not be written anew with a sound checksum.
         current = self._load(manifest, verify=True)
-        return _overlay(Rows(current.ids, current.vectors, current.hashes), [(gone, rows)])
+        return overlay(Rows(current.ids, current.vectors, current.hashes), [(gone, rows)])
 
     def _fold(self, base: Segment, deltas: list[Segment], rows: Rows, gone: list[str]) -> tuple[Rows, list[str]]:
         """Write several deltas as one: the last row of each id, and the base's ids that went."""
@@ -434,61 +409,11 @@ class SnapshotStore:
         layers = [(self._removed(delta), self._segment_rows(delta)) for delta in deltas]
         width = rows.vectors.shape[1]
         nothing = Rows([], np.empty((0, width), np.float32), np.empty((0, HASH_BYTES), np.uint8))
-        folded = _overlay(nothing, [*layers, (gone, rows)])
+        folded = overlay(nothing, [*layers, (gone, rows)])
         ever_removed = set(gone).union(*(removed for removed, _ in layers))
         there = set(read_json(self.root, base, "ids.json"))
         return folded, sorted((ever_removed & there) - set(folded.ids))
 
 
-def _overlay(base: Rows, layers: list[tuple[Sequence[str], Rows]]) -> Rows:
-    """Lay deltas over rows: removals first, then changes in place and additions at the end."""
-    ids, place = list(base.ids), {identifier: row for row, identifier in enumerate(base.ids)}
-    # Additions go to the end, so the final size is known to be at most this.
-    extra_vectors, extra_hashes = [base.vectors], [base.hashes]
-    dead: set[int] = set()
-    later: dict[int, tuple[NDArray[np.float32], NDArray[np.uint8]]] = {}
-    for removed, rows in layers:
-        dead.update(place.pop(identifier) for identifier in removed if identifier in place)
-        for identifier, vector, digest in zip(rows.ids, rows.vectors, rows.hashes, strict=True):
-            if identifier not in place:
-                place[identifier] = len(ids)
-                ids.append(identifier)
-            later[place[identifier]] = (vector, digest)
-    vectors, hashes = base.vectors, base.hashes
-    added = range(len(base.ids), len(ids))
-    if added:
-        extra_vectors.append(np.stack([later[row][0] for row in added]))
-        extra_hashes.append(np.stack([later[row][1] for row in added]))
-        vectors, hashes = np.concatenate(extra_vectors), np.concatenate(extra_hashes)
-    for row, (vector, digest) in later.items():
-        if row < len(base.ids):
-            vectors[row], hashes[row] = vector, digest
-    if dead:
-        alive = np.ones(len(ids), dtype=bool)
-        alive[list(dead)] = False
-        ids = [identifier for identifier, lives in zip(ids, alive, strict=True) if lives]
-        vectors, hashes = vectors[alive], hashes[alive]
-    return Rows(ids, vectors, hashes)
-
-
-def _rows(
-    ids: Sequence[str], vectors: NDArray[np.float32], hashes: Sequence[bytes] | NDArray[np.uint8], dimension: int
-) -> Rows:
-    # Stored as given: it is the index that normalises, if its metric asks for it.
-    checked = prepare_vectors(vectors, dimension, "l2")
-    check_ids(ids, len(checked))
-    if isinstance(hashes, np.ndarray):
-        digests = np.ascontiguousarray(hashes, dtype=np.uint8)
-    else:
-        digests = np.frombuffer(b"".join(hashes), dtype=np.uint8)
-        digests = digests.reshape(-1, HASH_BYTES) if digests.size % HASH_BYTES == 0 else digests
-    if digests.shape != (len(checked), HASH_BYTES):
-        raise UsageError(f"There should be one hash of {HASH_BYTES} bytes a vector; the shape was {digests.shape}.")
-    return Rows(list(ids), checked, digests)
-
-
-def _stack(vectors: list[NDArray[np.float32]], dimension: int) -> NDArray[np.float32]:
-    wrong = next((vector.shape for vector in vectors if vector.shape != (dimension,)), None)
-    if wrong is not None:
-        raise UsageError(f"Vectors of this index have {dimension} components; one has the shape {wrong}.")
-    return np.stack(vectors) if vectors else np.empty((0, dimension), dtype=np.float32)
+def _now() -> str:
+    return utc_now().isoformat(timespec="milliseconds")

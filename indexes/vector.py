@@ -142,8 +142,8 @@ def prepare_vectors(
 
     Examples
     --------
-    >>> prepare_vectors([3.0, 4.0], 2, "cosine").round(2).tolist()
-    [[0.6, 0.8]]
+    >>> prepare_vectors([0.0, 4.0], 2, "cosine").tolist()
+    [[0.0, 1.0]]
     """
     try:
         array = np.asarray(vectors, dtype=np.float32)

@@ -99,7 +99,7 @@ def close_connections() -> None:
     for key in [key for key in _CLIENTS if key[0] == os.getpid()]:
         client = _CLIENTS.pop(key, None)
         if client is not None:
-            with pymongo.timeout(1.0):  # the farewell to a server that is gone would wait for server_timeout
+            with pymongo.timeout(0.3):  # the farewell to a server that is gone would wait for server_timeout
                 client.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from store.connection import close_connections, connect
 from store.server import ServerInfo, ensure_server, stop_server
+from store.server.process import alive
 from store.settings import Settings
 
 if TYPE_CHECKING:
@@ -134,4 +136,7 @@ def _end_server_below(home: Path) -> None:
         if str(home.resolve() / "db") in (process.info["cmdline"] or []):
             with contextlib.suppress(psutil.Error):
                 process.kill()
-                process.wait(10)
+            # Not process.wait(): in a container without an init process, nobody collects what has ended.
+            deadline = time.monotonic() + 10
+            while alive(process.pid) and time.monotonic() < deadline:
+                time.sleep(0.01)

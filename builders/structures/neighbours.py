@@ -27,7 +27,7 @@ FLAG_CLOSE = "atoms closer than 0.6 Å"
 FLAG_SPLIT = "partially occupied sites closer than 0.6 Å"
 
 _START = 2.2  # first radius in units of (volume per atom)^(1/3): 45 neighbours on average, enough for 24 nearly always
-_START_LIMIT = 6.5  # Å; in a cell that is mostly vacuum the first radius would otherwise swallow the whole cluster
+_START_LIMIT = 10.0  # Å; in a cell that is mostly vacuum the first radius would otherwise swallow the whole cluster
 _GROWTH = 1.4
 _SKEWED = 0.35  # volume / (a b c); 0.5 for the primitive cell of an fcc lattice
 _MANY = 1500  # sites; above it, coincident atoms are looked for in slices so that n^2 pairs are never held
@@ -148,12 +148,18 @@ class Neighbourhood:
         Å, between any two sites, or a site and its image.
     nearest : numpy.ndarray
         shape=(n_sites, k), Å, ascending along each row.
+    pairs : Pairs
+        All pairs within ``radius``.
+    radius : float
+        Å; 2.2 times the cube root of the volume per atom, at most 10 Å: it scales with the crystal.
     flags : tuple of str
         About atoms that are too close.
     """
 
     min_distance: float
     nearest: NDArray[np.float64]
+    pairs: Pairs
+    radius: float
     flags: tuple[str, ...]
 
 
@@ -191,10 +197,10 @@ def neighbourhood(points: Points, k: int = 24) -> Neighbourhood:
     """
     n_sites = len(points.positions)
     if n_sites > _MANY:
-        for start in range(0, n_sites, 256):
-            slice_ = np.arange(start, min(start + 256, n_sites))
-            _refuse_coincident(pairs_within(points, COINCIDENT, slice_))
-    radius = min(_START * points.spacing, _START_LIMIT)
+        for first in range(0, n_sites, 256):
+            some = np.arange(first, min(first + 256, n_sites))
+            _refuse_coincident(pairs_within(points, COINCIDENT, some))
+    start = radius = min(_START * points.spacing, _START_LIMIT)
     pairs = pairs_within(points, radius)
     flags = _refuse_coincident(pairs, points.weights)
     nearest, full = _rows(pairs, n_sites, k, points.weights)
@@ -202,17 +208,19 @@ def neighbourhood(points: Points, k: int = 24) -> Neighbourhood:
     missing = np.flatnonzero(~full)
     while len(missing):
         radius *= _GROWTH
-        pairs = pairs_within(points, radius, missing)
-        rows, full = _rows(pairs, n_sites, k, points.weights)
-        if len(pairs.distance):
-            smallest = min(smallest, float(pairs.distance.min()))
+        more = pairs_within(points, radius, missing)
+        rows, full = _rows(more, n_sites, k, points.weights)
+        if len(more.distance):
+            smallest = min(smallest, float(more.distance.min()))
         done = missing[full[missing]]
         nearest[done] = rows[done]
         missing = missing[~full[missing]]
-    return Neighbourhood(smallest, nearest, flags)
+    return Neighbourhood(smallest, nearest, pairs, start, flags)
 
 
-def _refuse_coincident(pairs: Pairs, weights: NDArray[np.float64] | None = None) -> tuple[str, ...]:
+def _refuse_coincident(
+    pairs: Pairs, weights: NDArray[np.float64] | None = None
+) -> tuple[str, ...]:
     """Raise for coincident atoms; return flags about atoms that are merely too close."""
     if not len(pairs.distance) or float(pairs.distance.min()) >= CLOSE:
         return ()

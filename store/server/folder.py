@@ -93,7 +93,7 @@ def prepare_folder(folder: ServerFolder) -> None:
                 probe.write(b"x" * 4096)
                 probe.flush()
         except OSError as error:
-            raise _unusable(path, error) from error
+            raise unusable(path, error) from error
     _check_owner(folder)
 
 
@@ -201,7 +201,14 @@ def _user_name(number: int) -> str:
         return str(number)
 
 
-def _unusable(path: Path, error: OSError) -> DataFolderError:
+def unusable(path: Path, error: OSError) -> DataFolderError:
+    """Say in plain words why `path` cannot be written.
+
+    Examples
+    --------
+    >>> unusable(Path("/srv"), OSError(30, "Read-only file system")).message[:63]
+    'The data folder /srv cannot be used: it lies on a read-only fil'
+    """
     import errno
 
     why = {
@@ -213,7 +220,11 @@ def _unusable(path: Path, error: OSError) -> DataFolderError:
         errno.ENOTDIR: "a part of the path is a file, not a folder",
         errno.EEXIST: "it is a file, not a folder",
     }.get(error.errno or 0, str(error))
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        mend = "free some space there, then run the same command again; what was acknowledged is safe"
+    else:
+        mend = "set IONATLAS_HOME to a folder that you can write to, e.g. export IONATLAS_HOME=$HOME/ionatlas-data"
     return DataFolderError(
         f"The data folder {path} cannot be used: {why}. ionatlas keeps its database there and must be able to write.",
-        mend="set IONATLAS_HOME to a folder that you can write to, e.g. export IONATLAS_HOME=$HOME/ionatlas-data",
+        mend=mend,
     )

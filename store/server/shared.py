@@ -16,6 +16,7 @@ from store.server.folder import (
     prepare_folder,
     read_state,
     size_on_disk,
+    unusable,
     write_state,
 )
 from store.server.info import ServerInfo, ServerStatus, describe
@@ -137,8 +138,8 @@ def stop_server(settings: Settings | None = None) -> bool:
 
     settings = settings or _load()
     folder = ServerFolder.of(settings.home)
-    if not folder.home.is_dir():
-        return False
+    if not os.access(folder.home, os.W_OK) and find_process(folder, read_state(folder)) is None:
+        return False  # absent or read-only, and nothing runs there
     with _exclusive(folder):
         process = find_process(folder, read_state(folder))
         if process is None:
@@ -333,7 +334,9 @@ def _exclusive(folder: ServerFolder) -> Iterator[None]:
     lock = FileLock(folder.lock, timeout=patience)
     try:
         lock.acquire()
-    except Timeout:
+    except OSError as error:
+        if not isinstance(error, Timeout):
+            raise unusable(folder.lock, error) from error
         raise ServerStartError(
             f"Another ionatlas process has been starting or stopping the private server for {patience:.0f} s "
             f"(lock file {folder.lock}).",

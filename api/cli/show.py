@@ -1,0 +1,198 @@
+"""``ionatlas show`` and ``ionatlas why``: one material, and where its values come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.output import console, message, open_service, sensible, to_json
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from api.results import Lineage, Step
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID")],
+    as_json: JsonOption = False,
+    cif: Annotated[bool, typer.Option("--cif", help="Print the crystal as CIF.")] = False,
+    cell: Annotated[
+        str, typer.Option("--cell", help="Of --cif: standard, primitive, or as given.", metavar="CELL")
+    ] = "standard",
+) -> None:
+    """Show all that is known of a material.
+
+    \b
+    ionatlas show mp-19017
+    ionatlas show mp-19017 --cif > LiFePO4.cif
+    """  # noqa: D301  (\\b keeps the lines of the examples)
+    service = open_service()
+    if cif:
+        typer.echo(_cif(service.structure(id, _kind(cell))), nl=False)
+        return
+    found = service.show(id)
+    if as_json:
+        typer.echo(to_json(found, indent=True))
+    else:
+        _print(found)
+
+
+def why(
+    id: Annotated[str, typer.Argument(metavar="ID")],
+    field: Annotated[str, typer.Argument(metavar="FIELD")],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell where a value comes from: every document, builder and file on its way.
+
+    \b
+    ionatlas why mp-19017 band_gap
+    """  # noqa: D301  (\\b keeps the lines of the examples)
+    lineage = open_service().why(id, field)
+    if as_json:
+        typer.echo(to_json(lineage, indent=True))
+    else:
+        _print_lineage(lineage)
+
+
+def _kind(cell: str) -> Any:
+    if cell not in ("standard", "primitive", "given"):
+        raise UsageError(f"There is no cell {cell!r}.", mend="--cell standard, --cell primitive or --cell given")
+    return cell
+
+
+def _cif(crystal: Any) -> str:
+    import warnings
+
+    from pymatgen.io.cif import CifWriter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen warns of elements without an electronegativity
+        return str(CifWriter(crystal.to_pymatgen(), significant_figures=8))
+
+
+def _print(found: dict[str, Any]) -> None:
+    from store.fields import candidate_fields
+
+    candidate, structure, source = found["candidate"], found["structure"], found["source"]
+    values = candidate or structure or {}
+    head = "  ".join(str(part) for part in (found["id"], values.get("formula"), values.get("name")) if part)
+    lines: list[tuple[str, str]] = []
+    for field in candidate_fields():
+        value = values.get(field.name)
+        if field.name != "id" and value is not None and value != []:
+            lines.append((field.name, f"{sensible(value)} {field.unit or ''}".rstrip()))
+    if structure:
+        lines += _cell_lines(structure["standard"])
+        states = structure.get("oxidation_states")
+        if states:
+            told = " ".join(f"{symbol}{state:+g}" for symbol, state in states.items())
+            lines.append(("oxidation_states", f"{told} ({structure.get('oxidation_state_method')})"))
+    lines += [("reference", text) for text in (source or {}).get("references") or []]
+    lines += [("read from", _origin(origin)) for origin in (source or {}).get("origins", [])]
+    for cluster in (found["duplicates"] or {}).get("clusters", []):
+        if found["id"] in cluster["members"]:
+            lines.append(("same crystal", " ".join(each for each in cluster["members"] if each != found["id"])))
+    lines += [("embedding", f"{each['model']}, {each['dimension']} numbers") for each in found["embeddings"]]
+    for failure in found["failures"]:
+        error = failure["error"]
+        lines.append(("failed", f"{failure['builder']}: {error['type']}: {error['message']}"))
+    if source and source.get("error"):
+        lines.append(("unreadable", f"{source['error']['type']}: {source['error']['message']}"))
+    _print_pairs(head, lines)
+    if candidate is None:
+        message("It is not among the candidates: ionatlas build" if not found["failures"] else "It could not be built.")
+
+
+def _print_pairs(head: str, lines: list[tuple[str, str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = console()
+    screen.print(Text(head, style="bold"))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in lines:
+        table.add_row(Text(name), Text(text))
+    screen.print(table)
+
+
+def _cell_lines(cell: dict[str, Any]) -> list[tuple[str, str]]:
+    import numpy as np
+
+    rows = np.asarray(cell["lattice"], dtype=float)
+    lengths = np.linalg.norm(rows, axis=1)
+    cosines = [rows[i] @ rows[j] / (lengths[i] * lengths[j]) for i, j in ((1, 2), (0, 2), (0, 1))]
+    angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
+    return [
+        ("cell a, b, c", f"{lengths[0]:.4f} {lengths[1]:.4f} {lengths[2]:.4f} Å (standardised)"),
+        ("cell angles", f"{angles[0]:.2f} {angles[1]:.2f} {angles[2]:.2f} degrees"),
+    ]
+
+
+def _origin(origin: dict[str, Any]) -> str:
+    text = str(origin.get("path") or origin.get("url") or "?")
+    if origin.get("member"):
+        text += f" :: {origin['member']}"
+    if origin.get("line") is not None:
+        text += f", line {origin['line']}"
+    return text
+
+
+def _print_lineage(lineage: Lineage) -> None:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    field = lineage.field
+    value = "unknown" if lineage.value is None else f"{_value(lineage.value)} {field.unit or ''}".rstrip()
+    root = Tree(Text(f"{lineage.id}  {field.name} = {value}", style="bold"))
+    root.add(Text(f"{field.meaning} Copied from {lineage.copied_from}."))
+    for step in lineage.steps:
+        _grow(root, step)
+    console().print(root)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict | bytes):
+        return f"({type(value).__name__} of {len(value)} entries)"
+    return repr(value) if isinstance(value, float) else sensible(value)
+
+
+def _grow(tree: Tree, step: Step) -> None:
+    from rich.text import Text
+
+    text = Text(f"{step.collection}/{step.id}", style="cyan")
+    text.append(f"  {step.state}", style="green" if step.state in ("fresh", "given") else "yellow")
+    branch = tree.add(text)
+    if step.hash:
+        branch.add(Text(f"content hash {step.hash}"))
+    if step.builder:
+        when = f"{step.made_at:%Y-%m-%d %H:%M:%S} UTC" if step.made_at else "unknown time"
+        branch.add(
+            Text(f"made by {step.builder} version {step.version}, {when}, in {(step.seconds or 0) * 1000:.1f} ms")
+        )
+        params = "not known any more" if step.params is None else _pairs(step.params)
+        branch.add(Text(f"parameters: {params}"))
+        if step.packages:
+            branch.add(Text(f"packages: {_pairs(step.packages)}"))
+    for origin in step.origins:
+        branch.add(Text(f"read from {_origin(origin)}"))
+    if step.sha256:
+        branch.add(Text(f"{step.format}, sha256 {step.sha256}"))
+    for reference in step.references:
+        branch.add(Text(f"cites {reference}"))
+    if step.licence:
+        branch.add(Text(f"licence {step.licence}"))
+    for each in step.inputs:
+        _grow(branch, each)
+    if step.more_inputs:
+        branch.add(Text(f"and {step.more_inputs} more inputs"))
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"

@@ -1,0 +1,128 @@
+"""Work that changes the store, for all faces: taking records in, options of a build."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pymongo.database import Database
+
+    from builders.engine.run import Options
+    from store.ingest.ingest import IngestReport
+    from store.settings import Settings
+
+OPTIMADE: Final = "optimade:"
+MATERIALS_PROJECT: Final = "mp:"
+
+
+def ingest_source(
+    database: Database[dict[str, Any]],
+    source: str | Path,
+    *,
+    provider: str | None = None,
+    licence: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> IngestReport:
+    """Take in what a source holds.
+
+    Parameters
+    ----------
+    database : pymongo.database.Database
+    source : str or pathlib.Path
+        A file, folder or archive; ``amcsd``; ``mp:QUERY`` (a chemical system or ids with commas); ``optimade:URL``.
+    provider, licence : str, optional
+        Where the records do not say.
+    progress : callable, optional
+        Called with records done and the total, None where it is not known.
+
+    Returns
+    -------
+    store.ingest.ingest.IngestReport
+
+    Raises
+    ------
+    UsageError
+        There is no such file, or the query cannot be understood.
+    MissingExtra
+        ``amcsd``, ``mp:`` and ``optimade:`` need optional packages.
+
+    Examples
+    --------
+    >>> from store.connection import connect            # doctest: +SKIP
+    >>> ingest_source(connect(), "structures/").new     # doctest: +SKIP
+    12
+    """
+    from store.ingest.ingest import ingest
+    from store.schema import migrate
+
+    records = _records(source) if isinstance(source, str) else source
+    migrate(database)
+    return ingest(database, records, provider=provider, licence=licence, progress=progress)
+
+
+def _records(source: str) -> Any:
+    if source.startswith(OPTIMADE):
+        from store.ingest.optimade_client import fetch_optimade
+
+        url, _, rest = source.removeprefix(OPTIMADE).partition("?")
+        filters = rest.removeprefix("filter=")
+        return fetch_optimade(url, filters or None)
+    if source.startswith(MATERIALS_PROJECT):
+        from store.ingest.materials_project import fetch_materials_project
+
+        return fetch_materials_project(source.removeprefix(MATERIALS_PROJECT))
+    return source
+
+
+def build_options(
+    settings: Settings,
+    *,
+    workers: int | None = None,
+    cluster: str | None = None,
+    retry_failed: bool = False,
+    allow_orphans: bool = False,
+    limit: int | None = None,
+    wait: float = 0.0,
+) -> Options:
+    """Put the options of a build together; what is not given comes from the settings.
+
+    Raises
+    ------
+    UsageError
+        A number that cannot be.
+
+    Examples
+    --------
+    >>> from store.settings import Settings
+    >>> build_options(Settings(item_memory_gb=2), workers=3).workers
+    3
+    """
+    from builders.engine.run import Options
+
+    count = workers if workers is not None else settings.workers or usable_cores()
+    if count < 1 or (limit is not None and limit < 1) or not wait >= 0:
+        raise UsageError(
+            f"A build with {count} workers, limit {limit}, wait {wait} cannot be.", mend="give positive numbers"
+        )
+    return Options(
+        workers=count,
+        cluster=cluster,
+        retry_failed=retry_failed,
+        allow_orphans=allow_orphans,
+        limit=limit,
+        wait=wait,
+        item_seconds=settings.item_seconds,
+        memory_bytes=int(settings.item_memory_gb * 2**30),
+        orphan_share=settings.orphan_share,
+    )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use (fewer than the machine's in a container or under taskset)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

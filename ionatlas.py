@@ -1,0 +1,36 @@
+"""ionatlas: a materials knowledge store with a query layer.
+
+    from ionatlas import Atlas
+
+    with Atlas() as atlas:
+        table = atlas.query('elements HAS "Li" AND band_gap > 3', sort="energy_above_hull")
+
+Importing it costs next to nothing: the rest is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from api.client import Atlas
+
+    __version__: str
+
+__all__ = ["Atlas", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Atlas":
+        from api.client import Atlas
+
+        return Atlas
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ionatlas")
+    raise AttributeError(f"module 'ionatlas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
