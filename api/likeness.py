@@ -1,28 +1,113 @@
-"""Similarity: what is like a material or a formula."""
+"""Similarity: what is like a material or a formula, and how the index behind it stands."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
+from api.finding import choose_fields, matching_ids, read_formula, rows_by_id
 from api.results import IndexStatus, QueryResult
+from store.errors import IndexError_, UnknownId, UsageError
+from store.fields import Field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from api.service import Service
+
+DISTANCE: Final = Field(
+    "distance",
+    "float",
+    None,
+    "Euclidean distance of the composition statistics, in standard deviations.",
+    "indexes.composition",
+)
 
 
 def similar(
     service: Service,
-    id_or_formula: str,
+    asked: str,
     k: int,
     *,
     by: str,
     filter_text: str | None,
     fields: Sequence[str] | str | None,
 ) -> QueryResult:
-    raise NotImplementedError
+    """Answer a similarity question (see :meth:`api.service.Service.similar`)."""
+    started = time.perf_counter()
+    if not 1 <= k <= 100_000:
+        raise UsageError(f"{k} neighbours cannot be given.", mend="ask for 1 to 100,000")
+    chosen = choose_fields(fields)
+    index = service.index(by)
+    allowed = matching_ids(service, filter_text)
+    note = _note(service, by)
+    if asked in index:
+        found = index.similar(asked, k, allowed_ids=allowed)
+    else:
+        found = index.similar(_embed(service, by, asked), k, allowed_ids=allowed)
+    known = rows_by_id(service, [each.id for each in found], chosen)
+    unknown = dict.fromkeys(field.name for field in chosen)
+    rows = [{**unknown, **known.get(each.id, {}), "id": each.id, "distance": each.distance} for each in found]
+    columns = [choose_fields("id")[0], DISTANCE, *(field for field in chosen if field.name != "id")]
+    ordered = [{field.name: row[field.name] for field in columns} for row in rows]
+    return QueryResult(ordered, columns, None, len(rows) == k, time.perf_counter() - started, note)
 
 
-def index_status(service: Service) -> IndexStatus:
-    return IndexStatus("composition", 0, None, "missing")
+def index_status(service: Service, name: str) -> IndexStatus:
+    """Describe an index."""
+    from indexes.registry import index_step
+
+    step = index_step(name, service.settings)
+    staleness = service.call(step.staleness)
+    manifest = staleness.manifest
+    state = staleness.state if staleness.fresh or not staleness.message else f"{staleness.state}: {staleness.message}"
+    if manifest is None:
+        return IndexStatus(name, 0, None, staleness.state)
+    return IndexStatus(name, manifest.count, datetime.fromisoformat(manifest.created_at), state)
+
+
+def _note(service: Service, by: str) -> str | None:
+    """Tell when the index has not seen the last build."""
+    from indexes.registry import index_step
+
+    staleness = service.call(index_step(by, service.settings).staleness)
+    return None if staleness.fresh else staleness.message
+
+
+def _embed(service: Service, by: str, asked: str) -> NDArray[np.float32]:
+    """Embed a formula on the fly, as the builder would embed a material of it."""
+    amounts = read_formula(asked)
+    if amounts is None:
+        raise _no_such_material(service, asked)
+    from builders.embeddings.composition import embed
+    from builders.structures.formulas import describe_composition
+    from indexes.registry import index_step
+
+    step = index_step(by, service.settings)
+    manifest = service.index(by).manifest
+    if manifest.model != step.identity:
+        raise IndexError_(
+            f"The index {by} was made with another model ({manifest.model}) than the one at hand ({step.identity}): a formula "
+            "cannot be compared with it.",
+            mend="ionatlas build",
+        )
+    vector: NDArray[np.float32] = embed([describe_composition(amounts).composition])[0]
+    return vector
+
+
+def _no_such_material(service: Service, asked: str) -> UsageError:
+    """Tell an unknown id from a material that has no vector."""
+
+    def known(database: Any) -> Any:
+        return database["sources"].find_one({"_id": asked}, {"_id": 1})
+
+    if service.call(known) is None:
+        error = service.unknown_id(asked)
+        return UnknownId(f"{error.message} Nor is it a formula.", mend=error.mend)
+    return UsageError(
+        f"The material {asked} is not in the index: it is not built, or could not be.", mend=f"ionatlas show {asked}"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from api.results import CollectionStatus, IndexStatus, StoreStatus
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 _REASONS: Final = 5
 """Reasons of failure that are told, the most common first."""
+
+_WIDTH: Final = 160
 
 
 def status(service: Service) -> StoreStatus:
@@ -98,14 +102,27 @@ def _size(database: Database[dict[str, Any]], collection: str, prefix: str) -> i
 
 
 def _failures(database: Database[dict[str, Any]], builder: str) -> dict[str, int]:
-    # Messages differ in their numbers and names; their beginnings tell the kinds apart.
-    short = {"$substrCP": ["$error.message", 0, 100]}
-    pipeline: list[dict[str, Any]] = [
-        {"$match": {"builder": builder}},
-        {"$group": {"_id": {"$concat": ["$error.type", ": ", short]}, "count": {"$sum": 1}}},
-        {"$sort": {"count": -1, "_id": 1}},
-    ]
-    return {str(row["_id"]): int(row["count"]) for row in database["build_state"].aggregate(pipeline)}
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for entry in database["build_state"].find({"builder": builder}, {"error.type": 1, "error.message": 1}):
+        text = f"{entry['error']['type']}: {entry['error']['message']}"
+        kind = reason_kind(text)
+        counts[kind] += 1
+        examples.setdefault(kind, text)
+    # A reason that stands alone is told as it is.
+    return {(examples[kind] if count == 1 else kind)[:_WIDTH]: count for kind, count in counts.most_common()}
+
+
+def reason_kind(text: str) -> str:
+    """Take out of a message what differs from item to item: quoted names and numbers.
+
+    Examples
+    --------
+    >>> reason_kind("CoincidentAtoms: the sites 3 and 17 are 0.02 Å apart in 'mp-1'")
+    'CoincidentAtoms: the sites … and … are … Å apart in …'
+    """
+    text = re.sub(r"'[^']*'", "…", text)
+    return re.sub(r"(?<![A-Za-z])[-+]?\d[\d.,]*(e[-+]?\d+)?", "…", text)
 
 
 def _first(reasons: dict[str, int]) -> dict[str, int]:
@@ -114,5 +131,6 @@ def _first(reasons: dict[str, int]) -> dict[str, int]:
 
 def _indexes(service: Service) -> list[IndexStatus]:
     from api.likeness import index_status
+    from indexes.registry import INDEXES
 
-    return [index_status(service)]
+    return [index_status(service, name) for name in INDEXES]

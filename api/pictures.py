@@ -87,7 +87,7 @@ def periodic_table(counts: Mapping[str, int], path: str | Path, *, title: str | 
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.9))
     for number, symbol in enumerate(SYMBOLS, start=1):
         row, place = table_place(number)
-        down = row + (0.35 if row > 7 else 0.0) - (0.65 if row > 7 else 0.0)
+        down = row - (0.6 if row > 7 else 0.0)
         count = counts.get(symbol, 0)
         face = colours(norm(count)) if count else _EMPTY
         light = count > 0 and _is_dark(face)
@@ -101,13 +101,14 @@ def periodic_table(counts: Mapping[str, int], path: str | Path, *, title: str | 
         axes.text(place + 0.5, down + 0.5, symbol, size=14, color=ink, ha="center", va="center", weight="bold")
         axes.text(place + 0.5, down + 0.81, _short(count) if count else "", size=7, color=ink, ha="center", va="center")
     axes.set_xlim(-0.1, 18.1)
-    axes.set_ylim(9.85, -0.15)
+    axes.set_ylim(9.55, -0.15)
     axes.set_axis_off()
     bar = figure.add_axes((0.21, 0.845, 0.38, 0.022))
     figure.colorbar(ScalarMappable(norm, colours), cax=bar, orientation="horizontal")
     bar.set_title("materials that hold the element", size=9, color=_DARK, pad=4)
     bar.tick_params(labelsize=8, color=_DARK, labelcolor=_DARK)
     bar.minorticks_off()
+    bar.xaxis.set_major_formatter("{x:,.0f}")
     held = sum(1 for count in counts.values() if count)
     figure.text(0.5, 0.955, title or f"{held} elements in the store", size=15, color=_DARK, ha="center", weight="bold")
     return _save(figure, path)
@@ -247,17 +248,15 @@ _BLACK = np.zeros(3)
 def _draw_cell(axes: Any, scene: _Scene) -> None:
     order = [(i, j) for i in range(8) for j in range(i + 1, 8) if bin(i ^ j).count("1") == 1]
     back = int(scene.corners[:, 2].argmin())
+    shares = np.linspace(0.0, 1.0, 25)[:, None]
     for i, j in order:
         hidden = back in (i, j)
-        depth = scene.corners[[i, j], 2].mean()
-        axes.plot(
-            *scene.corners[[i, j], :2].T,
-            color=_mix((0.35, 0.42, 0.5), _WHITE, float(scene.fog(depth))),
-            lw=0.9,
-            ls=(0, (4, 3)) if hidden else "-",
-            zorder=depth,
-            solid_capstyle="round",
-        )
+        points = scene.corners[i] * (1 - shares) + scene.corners[j] * shares
+        # In short pieces, each at its own depth: an edge passes behind one atom and before another.
+        for start in range(0, len(points) - 1, 2 if hidden else 1):
+            depth = float(points[start : start + 2, 2].mean())
+            colour = _mix((0.35, 0.42, 0.5), _WHITE, float(scene.fog(depth)))
+            axes.plot(*points[start : start + 2, :2].T, color=colour, lw=0.9, zorder=depth, solid_capstyle="round")
 
 
 def _draw_bonds(axes: Any, scene: _Scene) -> None:
@@ -271,16 +270,20 @@ def _draw_bonds(axes: Any, scene: _Scene) -> None:
             continue
         middle = 0.5 * (scene.places[i] + scene.places[j])
         for end in (i, j):
-            depth = 0.5 * (scene.places[end, 2] + middle[2])
-            colour = _mix(_main_colour(scene.contents[end]), _BLACK, 0.12)
-            axes.plot(
-                [scene.places[end, 0], middle[0]],
-                [scene.places[end, 1], middle[1]],
-                color=_mix(colour, _WHITE, float(scene.fog(depth))),
-                lw=3.0,
-                zorder=depth,
-                solid_capstyle="butt",
-            )
+            _draw_half_bond(axes, scene, int(end), middle, distance)
+
+
+def _draw_half_bond(axes: Any, scene: _Scene, end: int, middle: NDArray[np.float64], distance: float) -> None:
+    """Draw from the surface of an atom to the middle of the bond, in short pieces, each at its own depth."""
+    begin = min(scene.radii[end] * _SHOWN_RADIUS / (0.5 * distance), 1.0)
+    shares = np.linspace(begin, 1.0, 5)[:, None]
+    points = scene.places[end] * (1 - shares) + middle * shares
+    colour = _mix(_main_colour(scene.contents[end]), _BLACK, 0.12)
+    for start in range(len(points) - 1):
+        piece = points[start : start + 2]
+        depth = float(piece[:, 2].mean())
+        shade = _mix(colour, _WHITE, float(scene.fog(depth)))
+        axes.plot(*piece[:, :2].T, color=shade, lw=3.0, zorder=depth, solid_capstyle="butt")
 
 
 def _main_colour(site: Mapping[str, float]) -> NDArray[np.float64]:
@@ -291,7 +294,8 @@ def _draw_atoms(axes: Any, scene: _Scene) -> None:
     from matplotlib.patches import Circle, Wedge
 
     for place, site, covalent in zip(scene.places, scene.contents, scene.radii, strict=True):
-        radius, depth, fog = covalent * _SHOWN_RADIUS, place[2] + covalent, float(scene.fog(place[2]))
+        radius, fog = covalent * _SHOWN_RADIUS, float(scene.fog(place[2]))
+        depth = place[2] + radius
         centre = place[:2]
         edge = _mix((0.15, 0.2, 0.25), _WHITE, fog)
         mixed = len(site) > 1 or sum(site.values()) < 0.995

@@ -5,7 +5,6 @@ Reads only. Every query has a time limit and an order that is the same each time
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from store.errors import DatabaseError, UnknownId, UsageError
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from api.results import Lineage, QueryResult, StoreStatus
+    from indexes.similarity import SimilarityIndex
     from store.crystal import Crystal
-    from store.fields import Field
     from store.settings import Settings
 
 T = TypeVar("T")
@@ -62,6 +61,7 @@ class Service:
     def __init__(self, database: Database[dict[str, Any]], settings: Settings) -> None:
         self.database = database
         self.settings = settings
+        self._indexes: dict[str, SimilarityIndex] = {}
 
     def call(self, operation: Callable[[Database[dict[str, Any]]], T]) -> T:
         """Run a read, again if the connection was lost, and put MongoDB's refusals into words."""
@@ -274,6 +274,21 @@ class Service:
 
         return element_counts(self)
 
+    def index(self, name: str) -> SimilarityIndex:
+        """Return an index, loaded at its first question and kept.
+
+        Raises
+        ------
+        UsageError
+            There is no such index.
+        """
+        if name not in self._indexes:
+            from indexes.registry import similarity_index
+
+            # Two threads may both get here; either object serves, and setdefault keeps one.
+            self._indexes.setdefault(name, similarity_index(name, self.settings))
+        return self._indexes[name]
+
     def unknown_id(self, id: str) -> UnknownId:
         """Make the error for an id that is not there, with near ones."""
         hints = self.call(lambda database: _near_ids(database, id))
@@ -335,13 +350,3 @@ def _near_ids(database: Database[dict[str, Any]], id: str) -> list[str]:
         if hints:
             return hints
     return []
-
-
-def elapsed(started: float) -> float:
-    """Seconds since a reading of ``time.perf_counter``."""
-    return time.perf_counter() - started
-
-
-def columns_of(fields: Sequence[Field]) -> list[str]:
-    """Return the names of columns, in order."""
-    return [field.name for field in fields]

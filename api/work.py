@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from store.errors import UsageError
@@ -76,8 +77,33 @@ def _records(source: str) -> Any:
     if source.startswith(MATERIALS_PROJECT):
         from store.ingest.materials_project import fetch_materials_project
 
-        return fetch_materials_project(source.removeprefix(MATERIALS_PROJECT))
+        return fetch_materials_project(**project_query(source.removeprefix(MATERIALS_PROJECT)))
     return source
+
+
+def project_query(text: str) -> dict[str, Any]:
+    """Read what is asked of the Materials Project: ids, a chemical system, or a formula.
+
+    Raises
+    ------
+    UsageError
+        It is none of them.
+
+    Examples
+    --------
+    >>> project_query("mp-149,mp-13"), project_query("Li-*-O"), project_query("LiFePO4")
+    ({'material_ids': ['mp-149', 'mp-13']}, {'chemsys': 'Li-*-O'}, {'formula': 'LiFePO4'})
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if parts and all(re.fullmatch(r"m(p|vc)-\w+", part) for part in parts):
+        return {"material_ids": parts}
+    if re.fullmatch(r"([A-Z][a-z]?|\*)(-([A-Z][a-z]?|\*))+", text):
+        return {"chemsys": text}
+    if re.fullmatch(r"([A-Z][a-z]?[\d.]*|[()*])+", text):
+        return {"formula": text}
+    raise UsageError(
+        f"{text!r} is no query to the Materials Project.", mend="mp:mp-149,mp-13 (ids), mp:Li-Fe-P-O (system) or mp:LiFePO4"
+    )
 
 
 def build_options(

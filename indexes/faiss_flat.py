@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 _SPARE: Final = 16  # candidates fetched beyond k, so that a second look is rarely needed
 _FEW: Final = 1024  # so few vectors are scored directly
-_BLOCK: Final = 16  # below 20 queries FAISS sums (x - y)^2 itself; from 20 on it expands the square and loses digits
+_BLOCK: Final = (
+    16  # FAISS sums (x - y)^2 itself in batches below 20; in larger ones it may expand the square and lose digits
+)
 _UNIT: Final = 2.0**-24  # unit round-off of float32
 
 

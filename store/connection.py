@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pymongo import MongoClient
     from pymongo.database import Database
+    from pymongo.errors import PyMongoError
 
     from store.settings import Settings
 
@@ -27,6 +28,10 @@ _CLIENTS: dict[tuple[int, str, float], MongoClient[dict[str, Any]]] = {}
 _LOST_CODES = frozenset({6, 7, 43, 89, 91, 136, 189, 237, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
 """MongoDB's error codes of a server that went away, steps down, shuts down, or lost a cursor with its restart."""
 _DISK_FULL_CODE = 14031
+_NO_RIGHTS_CODES = frozenset({13, 18})
+_PRIVATE_SECONDS = 3.0
+"""Longest search for the private server, s: it was primary when it was handed out, so it is there or has to be started
+again, for which an operation should not wait in vain."""
 
 
 class StandaloneServerWarning(UserWarning):
@@ -78,7 +83,7 @@ def connect(settings: Settings | None = None, *, start: bool = True) -> Database
     key = _key(uri, settings)
     client = _CLIENTS.get(key)
     if client is None:
-        fresh = _open(uri, settings.server_timeout)
+        fresh = _open(uri, key[2])
         client = _CLIENTS.setdefault(key, fresh)
         if client is not fresh:  # another thread was faster
             fresh.close()
@@ -151,16 +156,21 @@ def retry_on_disconnect(
     while True:
         try:
             return operation(connect(settings))
-        except (PyMongoError, ServerUnavailable) as error:
-            if isinstance(error, PyMongoError) and not is_disconnect(error):
-                raise _disk_full(error, settings) or error from error
+        except ServerUnavailable:
+            if deadline is None or time.monotonic() + pause > deadline:
+                raise  # at the first try, `connect` has waited already
+        except PyMongoError as error:
             now = time.monotonic()
-            if deadline is None:
-                if isinstance(error, ServerUnavailable):
-                    raise  # it never answered, and `connect` has waited already
-                deadline = now + seconds
+            deadline = now + seconds if deadline is None else deadline
+            if not is_disconnect(error):
+                if _DISK_FULL_CODE in _codes(error):
+                    raise database_error(error, settings) from error
+                raise
             if now + pause > deadline:
-                raise _given_up(error, settings, seconds) from error
+                told = database_error(error, settings)
+                raise ServerUnavailable(
+                    f"{told.message[:-1]}; it did not come back within {seconds:g} s.", mend=told.mend
+                ) from error
         time.sleep(pause)
         pause = min(2 * pause, 2.0)
 
@@ -187,8 +197,47 @@ def is_disconnect(error: BaseException) -> bool:
     )
 
 
+def database_error(error: PyMongoError, settings: Settings) -> DatabaseError:
+    """Say in our words what an error of the driver means, for whoever cannot go on.
+
+    Returns
+    -------
+    DatabaseError
+        `DataFolderError` for a full disk, `ServerUnavailable` for a lost server, else the plain class.
+
+    Examples
+    --------
+    >>> from pymongo.errors import AutoReconnect
+    >>> from store.settings import load_settings
+    >>> type(database_error(AutoReconnect("connection closed"), load_settings())).__name__
+    'ServerUnavailable'
+    """
+    codes = _codes(error)
+    if _DISK_FULL_CODE in codes:
+        return DataFolderError(
+            f"The disk of the MongoDB server ({_where(settings)}) is full; what was acknowledged is safe.",
+            mend="free some space there, then run the same command again",
+        )
+    if is_disconnect(error):
+        return ServerUnavailable(
+            f"The connection to {_where(settings)} was lost: {_reason(error)}.",
+            mend="ionatlas db status, then run the same command again",
+        )
+    if codes & _NO_RIGHTS_CODES:
+        return DatabaseError(
+            f"The user of {_where(settings)} may not do this: {_reason(error)}.",
+            mend="give that user the role readWrite on the database, and dbAdmin to create collections",
+        )
+    return DatabaseError(f"MongoDB refused an operation: {_reason(error)}.")
+
+
+def _codes(error: PyMongoError) -> set[int | None]:
+    details = getattr(error, "details", None) or {}
+    return {getattr(error, "code", None), *(entry.get("code") for entry in details.get("writeErrors", []))}
+
+
 def redact(text: str) -> str:
-    """Hide user names' passwords, and secrets among the options, in every MongoDB address inside `text`.
+    """Hide passwords, and secrets among the options, in every MongoDB address inside `text`.
 
     Examples
     --------
@@ -197,6 +246,7 @@ def redact(text: str) -> str:
     """
     # Greedy to the last @ before a space or quote: an unescaped @ or / inside the password must not uncover its rest.
     text = re.sub(r"(mongodb(?:\+srv)?://[^:@/\s]*):[^\s'\"]*@", r"\1:***@", text)
+    text = re.sub(r"^(?!mongodb(?:\+srv)?:)([^:@/\s]+):\S*@", r"\1:***@", text)  # the scheme was forgotten
     return re.sub(
         r"(?i)\b(tlsCertificateKeyFilePassword|password|authMechanismProperties|proxyPassword)=[^&\s'\"]+",
         r"\1=***",
@@ -205,7 +255,8 @@ def redact(text: str) -> str:
 
 
 def _key(uri: str, settings: Settings) -> tuple[int, str, float]:
-    return os.getpid(), uri, settings.server_timeout
+    timeout = settings.server_timeout if settings.mongodb_uri else min(settings.server_timeout, _PRIVATE_SECONDS)
+    return os.getpid(), uri, timeout
 
 
 def _private_uri(settings: Settings, *, start: bool) -> str:
@@ -254,6 +305,8 @@ def _client(uri: str, timeout: float) -> MongoClient[dict[str, Any]]:
 
     milliseconds = max(1, int(timeout * 1000))
     try:
+        if not uri.startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("it does not begin with mongodb:// or mongodb+srv://")
         return MongoClient(
             uri,
             tz_aware=True,
@@ -277,11 +330,16 @@ def _client(uri: str, timeout: float) -> MongoClient[dict[str, Any]]:
 
 
 def _unavailable(uri: str, timeout: float, error: BaseException) -> ServerUnavailable:
-    reason = redact(str(error)).split(", Topology Description", 1)[0].split(" (configured timeouts", 1)[0]
     return ServerUnavailable(
-        f"No MongoDB server answers at {redact(uri)} (waited {timeout:g} s): {reason}.",
+        f"No MongoDB server answers at {redact(uri)} (waited {timeout:g} s): {_reason(error)}.",
         mend="start that server, put IONATLAS_MONGODB_URI right, or unset it to use the private server",
     )
+
+
+def _reason(error: BaseException) -> str:
+    """Shorten a driver's message to its cause: without the limits in force and the view of the whole set."""
+    text = redact(str(error)).split(", Timeout: ", 1)[0].split(", Topology Description", 1)[0]
+    return text.split(" (configured timeouts", 1)[0][:400].rstrip(" .")
 
 
 def _bulk_lost(details: Any) -> bool:
@@ -289,24 +347,5 @@ def _bulk_lost(details: Any) -> bool:
     return bool(entries) and all(entry.get("code") in _LOST_CODES for entry in entries)
 
 
-def _disk_full(error: BaseException, settings: Settings) -> DatabaseError | None:
-    codes = {getattr(error, "code", None)}
-    details = getattr(error, "details", None) or {}
-    codes.update(entry.get("code") for entry in details.get("writeErrors", []))
-    if _DISK_FULL_CODE not in codes:
-        return None
-    where = redact(settings.mongodb_uri) if settings.mongodb_uri else str(settings.home)
-    return DataFolderError(
-        f"The disk of the MongoDB server ({where}) is full; what was acknowledged is safe.",
-        mend="free some space there, then run the same command again",
-    )
-
-
-def _given_up(error: BaseException, settings: Settings, seconds: float) -> ServerUnavailable:
-    if isinstance(error, ServerUnavailable):
-        return error
-    where = redact(settings.mongodb_uri) if settings.mongodb_uri else f"the private server of {settings.home}"
-    return ServerUnavailable(
-        f"The connection to {where} was lost and did not come back within {seconds:g} s: {redact(str(error))[:300]}.",
-        mend="ionatlas db status, then run the same command again",
-    )
+def _where(settings: Settings) -> str:
+    return redact(settings.mongodb_uri) if settings.mongodb_uri else f"the private server of {settings.home}"

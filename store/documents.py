@@ -120,6 +120,7 @@ class StructureDocument(Document):
     space_group_number = IntField(required=True, min_value=1, max_value=230)
     space_group_symbol = StringField(required=True)
     hall_number = IntField(required=True, min_value=1, max_value=530)
+    symprec = FloatField(required=True, min_value=0.0)
     crystal_system = StringField(required=True, choices=CRYSTAL_SYSTEMS)
     point_group = StringField(required=True)
     pearson_symbol = StringField(required=True)

@@ -246,6 +246,7 @@ _DOCUMENT_FIELDS: Final = (
     Field(
         "hall_number", "integer", None, "Hall number, 1 to 530, of the standardised setting.", "structures.hall_number"
     ),
+    Field("symprec", "float", "Å", "Tolerance at which the symmetry was found.", "structures.symprec"),
     Field("pearson_symbol", "string", None, "Pearson symbol.", "structures.pearson_symbol"),
     Field("volume", "float", "Å^3", "Volume of the primitive cell.", "structures.volume"),
     Field(

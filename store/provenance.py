@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import orjson
 
 from store.errors import FeatureError
@@ -80,11 +81,22 @@ def reject_non_finite(content: Any, path: str = "") -> None:
         for key, value in content.items():
             reject_non_finite(value, f"{path}.{key}" if path else str(key))
     elif isinstance(content, list | tuple):
+        if _all_finite(content):
+            return
         for place, value in enumerate(content):
-            # The common case, a long list of floats, without a call each.
-            if type(value) is float and math.isfinite(value):
-                continue
             reject_non_finite(value, f"{path}[{place}]")
+
+
+def _all_finite(values: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a list is a block of finite numbers, seen at once: coordinates are most of a document."""
+    first = values[0] if values else None
+    if not isinstance(first, float) and not (isinstance(first, list | tuple) and first and isinstance(first[0], float)):
+        return False
+    try:
+        block = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isfinite(block).all())
 
 
 def join_hashes(hashes: dict[str, str | None]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -170,8 +171,11 @@ def replaced(output: Path, *, binary: bool = False) -> Iterator[Any]:
         part.unlink(missing_ok=True)
 
 
-def write_result(result: QueryResult, form: Format, output: Path | None) -> None:
-    """Write an answer to stdout or to a file, in a format."""
+def write_result(result: QueryResult, form: Format, output: Path | None, *, hide_empty: bool = False) -> None:
+    """Write an answer to stdout or to a file, in a format; a table may leave out columns without any value."""
+    if hide_empty and form is Format.TABLE and result.rows:
+        shown = [field for field in result.fields if any(row[field.name] is not None for row in result.rows)]
+        result = replace(result, fields=shown)
     if form is Format.PARQUET:
         _write_parquet(result, output)
         return

@@ -56,7 +56,7 @@ def query(
         include_duplicates=not unique,
         count=chosen is Format.TABLE,
     )
-    write_result(result, chosen, output)
+    write_result(result, chosen, output, hide_empty=fields is None)
     _close(result, chosen, output)
 
 
@@ -79,17 +79,19 @@ def similar(
     """  # noqa: D301  (\\b keeps the lines of the examples)
     chosen = format_for(form, output)
     result = open_service().similar(id_or_formula, k, by=by, filter=filter, fields=fields)
-    write_result(result, chosen, output)
-    _close(result, chosen, output)
+    write_result(result, chosen, output, hide_empty=fields is None)
+    _close(result, chosen, output, nearest=True)
 
 
-def _close(result: QueryResult, form: Format, output: Path | None) -> None:
+def _close(result: QueryResult, form: Format, output: Path | None, *, nearest: bool = False) -> None:
     """Say on stderr what the rows do not."""
     if result.note:
         message(result.note)
     rows = len(result.rows)
     if output is not None:
         message(f"{rows:,} rows written to {output}")
+    elif nearest:
+        message(f"the {rows:,} nearest, in {result.seconds:.2f} s" if form is Format.TABLE else f"{rows:,} rows")
     elif form is Format.TABLE:
         total = f"{result.total:,}" if result.total is not None else ("more" if result.more else f"{rows:,}")
         more = "; --limit 0 shows all" if result.more else ""

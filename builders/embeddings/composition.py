@@ -256,11 +256,12 @@ def _unknown_element(symbol: str, composition: Mapping[str, float]) -> FeatureEr
 
 
 def _numbers(amount: list[float]) -> NDArray[np.float64]:
-    try:
-        return np.array(amount, dtype=np.float64)
-    except (TypeError, ValueError):
+    # NumPy would read None as NaN and a string of digits as a number.
+    kinds = set(map(type, amount)) - {int, float}
+    if any(not issubclass(kind, int | float | np.number) for kind in kinds):
         wrong = next(value for value in amount if not isinstance(value, int | float | np.number))
-        raise FeatureError(f"An amount should be a number; it was {wrong!r}.") from None
+        raise FeatureError(f"The amount of an element should be a number; it was {wrong!r}.")
+    return np.array(amount, dtype=np.float64)
 
 
 def _check_amounts(

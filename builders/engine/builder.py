@@ -254,7 +254,7 @@ class IncrementalBuilder(Builder):
 
     def update_targets(self, items: list[Outcome]) -> None:
         """Write documents and failures, acknowledged by the majority and the journal."""
-        self._failed += self.target.write(items)
+        self._failed += len(self.target.write(items))
 
     def finalize(self) -> None:
         """Remove orphans (guarded), publish, close.

@@ -34,6 +34,9 @@ TARGET_SECONDS = 0.4
 """Chunks are cut so that one takes about so long, s."""
 
 LARGEST_CHUNK = 400
+MOST_REASONS = 20
+"""A summary names so many different reasons; all are in ``build_state``."""
+
 DEATHS = 3
 """An item whose worker died is tried so often: the first deaths may be another's fault."""
 
@@ -295,7 +298,7 @@ class _Loop:
             # Also on Ctrl-C: what is finished is written before the process goes.
             self._take_finished()
             self._write(least=1)
-            self._summary.reasons = dict(self._reasons.most_common())
+            self._summary.reasons = dict(self._reasons.most_common(MOST_REASONS))
 
     def _submit(self, executor: Executor, todo: deque[str], plan: Plan) -> None:
         if self._again:
@@ -363,12 +366,19 @@ class _Loop:
         outcomes, self._done = self._done, []
         failed = self._builder.target.write(outcomes)
         self._written_at = time.monotonic()
-        self._summary.built += len(outcomes) - failed
-        self._summary.failed += failed
-        for outcome in outcomes:
-            if outcome.error is not None:
-                self._reasons[f"{outcome.error['type']}: {outcome.error['message'][:120]}"] += 1
-        self._session.progress.advance(self._builder.NAME, len(outcomes), failed)
+        self._summary.built += len(outcomes) - len(failed)
+        self._summary.failed += len(failed)
+        for outcome in failed:
+            assert outcome.error is not None
+            self._reasons[_reason(outcome)] += 1
+        self._session.progress.advance(self._builder.NAME, len(outcomes), len(failed))
+
+
+def _reason(outcome: Outcome) -> str:
+    """Why an item failed, without its own name, so that the same reason counts as the same."""
+    assert outcome.error is not None
+    message = outcome.error["message"].replace(outcome.key, "...")
+    return f"{outcome.error['type']}: {message[:160]}"
 
 
 def in_order(builders: Sequence[type[IncrementalBuilder]]) -> list[type[IncrementalBuilder]]:

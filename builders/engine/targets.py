@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import bson.json_util
 from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteMany, InsertOne, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError
@@ -87,8 +86,8 @@ class Target:
         self._missing = set(plan.missing)
         self._known_failures = set(plan.known_failures)
 
-    def write(self, outcomes: Sequence[Outcome]) -> int:
-        """Write finished items, documents and failures; return the number of failures.
+    def write(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Write finished items, documents and failures; return the failures, those of the database's schema included.
 
         Documents come first and are acknowledged before a failure entry is cleared or set: a crash in between leaves at
         most an entry too many, which the next build clears.
@@ -100,7 +99,7 @@ class Target:
             failed += self.write_documents(done)
             self._revise()
         self._record(failed, {outcome.key for outcome in done} - {outcome.key for outcome in failed})
-        return len(failed)
+        return failed
 
     def remove_orphans(self, plan: Plan, *, share: float, insist: bool) -> int:
         """Remove documents whose inputs are gone; refuse when that looks like an accident.
@@ -318,13 +317,43 @@ def sort_out(error: BulkWriteError, pending: Sequence[Outcome]) -> tuple[list[Ou
         if problem["code"] == _DUPLICATE_KEY and "_id_" in problem.get("errmsg", ""):
             again.append(outcome)
         else:
-            message = problem.get("errmsg", "refused")
-            details = bson.json_util.dumps(problem.get("errInfo", {}))[:1500]
-            described = {"type": "SchemaError", "message": f"{message}: {details}", "traceback": ""}
+            rules = broken_rules(problem.get("errInfo", {}).get("details", {}))
+            message = "The database refused the document: " + (
+                "; ".join(rules) or problem.get("errmsg", "no reason given")
+            )
+            described = {"type": "SchemaError", "message": message, "traceback": ""}
             refused.append(replace(outcome, document=None, error=described))
     if not again and not refused:
         raise error
     return again, refused
+
+
+def broken_rules(details: Any, place: str = "") -> list[str]:
+    """Tell which fields of a refused document break which rules of the schema, from the server's own explanation.
+
+    Examples
+    --------
+    >>> broken_rules({"propertyName": "density", "details": [{"operatorName": "minimum", "consideredValue": -1.0}]})
+    ['density breaks minimum with -1.0']
+    """
+    if isinstance(details, list):
+        return [rule for each in details for rule in broken_rules(each, place)]
+    if not isinstance(details, dict):
+        return []
+    if "propertyName" in details:
+        place = f"{place}.{details['propertyName']}".lstrip(".")
+    for name, text in (("missingProperties", "is missing"), ("additionalProperties", "is no field")):
+        if isinstance(details.get(name), list):
+            return [f"{place}.{each} {text}".lstrip(".") for each in details[name]]
+    if "consideredValue" in details or "reason" in details and "operatorName" in details and place:
+        value = str(details.get("consideredValue", ""))[:40]
+        return [f"{place} breaks {details.get('operatorName')} with {value}"]
+    inner = [
+        rule
+        for name in ("schemaRulesNotSatisfied", "propertiesNotSatisfied", "details")
+        for rule in broken_rules(details.get(name), place)
+    ]
+    return list(dict.fromkeys(inner))
 
 
 def make_target(

@@ -25,9 +25,9 @@ LENGTH_TOLERANCE, SITE_TOLERANCE, ANGLE_TOLERANCE = 0.2, 0.3, 5.0
 """StructureMatcher's ltol, stol and angle_tol (its defaults), applied to moyopy's primitive cells."""
 NEAR_DISTANCES, NEAR_COLOURS = 0.02, 0.1
 """Largest difference of any AMD over the cube root of the volume per atom, and of any coloured sum, of a proposed pair."""
-FAR_DISTANCES = 0.06
+FAR_DISTANCES = 0.04
 """With equal hashes the AMDs may differ by this much."""
-MAX_TRIALS = 16
+MAX_TRIALS = 3
 """Proposals that are tried for one entry, nearest first: bounds the work for formulas with hundreds of entries."""
 
 

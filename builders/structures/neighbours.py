@@ -218,9 +218,7 @@ def neighbourhood(points: Points, k: int = 24) -> Neighbourhood:
     return Neighbourhood(smallest, nearest, pairs, start, flags)
 
 
-def _refuse_coincident(
-    pairs: Pairs, weights: NDArray[np.float64] | None = None
-) -> tuple[str, ...]:
+def _refuse_coincident(pairs: Pairs, weights: NDArray[np.float64] | None = None) -> tuple[str, ...]:
     """Raise for coincident atoms; return flags about atoms that are merely too close."""
     if not len(pairs.distance) or float(pairs.distance.min()) >= CLOSE:
         return ()

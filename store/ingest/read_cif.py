@@ -28,6 +28,8 @@ _OPERATION_KEYS: Final = (
 _NAME_KEYS: Final = ("_chemical_name_mineral", "_chemical_name_common", "_chemical_name_systematic")
 _UNKNOWN: Final = frozenset({"", "?", "."})
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_FOREIGN: Final = re.compile(r"[^\x00-\x7f]")
+_ESCAPED: Final = re.compile(r"\\x\{([0-9a-f]{2,5})\}")
 
 Block = dict[str, Any]
 
@@ -95,7 +97,7 @@ def _parse(text: str) -> tuple[Any, Block]:
     from pymatgen.io.cif import CifParser
 
     try:
-        parser = CifParser.from_str(text, check_cif=False)
+        parser = CifParser.from_str(_escape(text), check_cif=False)
         blocks = parser.as_dict()
     except Exception as error:  # its tokeniser raises whatever comes
         raise SourceError(f"The CIF cannot be read; it may be cut off: {error or type(error).__name__}.") from error
@@ -109,7 +111,20 @@ def _column(block: Block, key: str) -> list[str] | None:
     value = block.get(key)
     if value is None:
         return None
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    return [_unescape(str(item)) for item in (value if isinstance(value, list) else [value])]
+
+
+def _escape(text: str) -> str:
+    """Write what is not ASCII in ASCII: pymatgen would drop it, and "Wüstite" become "Wstite"."""
+    if text.isascii():
+        return text
+    return _FOREIGN.sub(lambda found: f"\\x{{{ord(found[0]):x}}}", text.replace("\u00a0", " "))
+
+
+def _unescape(text: str) -> str:
+    if "\\x{" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).encode("utf-8", "replace").decode("utf-8")
 
 
 def _one(block: Block, key: str) -> str | None:

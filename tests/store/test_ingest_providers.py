@@ -60,6 +60,11 @@ class Provider:
 
 
 @pytest.fixture
+def optimade_client() -> None:
+    pytest.importorskip("optimade.client", reason="the extra optimade-client is not installed", exc_type=ImportError)
+
+
+@pytest.fixture
 def provider() -> Iterator[Provider]:
     served = Provider()
     yield served
@@ -82,14 +87,15 @@ def resource(number: int, **more: Any) -> dict[str, Any]:
     return {"type": "structures", "id": str(number), "attributes": attributes}
 
 
-def page(data: list[Any], following: str | None, *, available: int = 5) -> dict[str, Any]:
+def page(data: list[Any], following: Any, *, available: int = 5) -> dict[str, Any]:
     meta = {"provider": {"prefix": "exmpl"}, "data_available": available, "data_returned": available}
     return {"data": data, "links": {"next": following}, "meta": meta}
 
 
+@pytest.mark.usefixtures("optimade_client")
 def test_optimade_pages_are_followed_and_read(provider: Provider) -> None:
     provider.set("/v1/structures", page([resource(1), resource(2)], f"{provider.address}/v1/next?page=2"))
-    provider.set("/v1/next", page([resource(3, _exmpl_hardness=2.5)], {"href": "/v1/last"}))  # type: ignore[arg-type]
+    provider.set("/v1/next", page([resource(3, _exmpl_hardness=2.5)], {"href": "/v1/last"}))
     provider.set("/v1/last", page([resource(4)], None))
     records = list(fetch_optimade(provider.address, 'elements HAS "Po"', page_limit=2))
     assert [record.id for record in records] == ["exmpl-1", "exmpl-2", "exmpl-3", "exmpl-4"]
@@ -101,6 +107,7 @@ def test_optimade_pages_are_followed_and_read(provider: Provider) -> None:
     assert read.properties["_exmpl_hardness"] == 2.5
 
 
+@pytest.mark.usefixtures("optimade_client")
 def test_an_error_page_ends_the_list_and_what_came_before_is_kept(provider: Provider, database: Any) -> None:
     provider.set("/v1/structures", page([resource(1), resource(2)], f"{provider.address}/v1/broken"))
     provider.set("/v1/broken", {"errors": [{"title": "Internal", "detail": "out of order"}]}, status=500)
@@ -113,6 +120,7 @@ def test_an_error_page_ends_the_list_and_what_came_before_is_kept(provider: Prov
     assert database["sources"].count_documents({}) == 3
 
 
+@pytest.mark.usefixtures("optimade_client")
 def test_a_busy_provider_is_asked_again_but_not_for_ever(provider: Provider, capsys: pytest.CaptureFixture[str]) -> None:
     provider.set("/v1/structures", b"", b"", status=429, headers={"Retry-After": "0"})
     provider.set("/v1/structures", page([resource(1)], None))
@@ -124,6 +132,7 @@ def test_a_busy_provider_is_asked_again_but_not_for_ever(provider: Provider, cap
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.usefixtures("optimade_client")
 def test_pages_in_circles_and_pages_of_nonsense_end(provider: Provider) -> None:
     provider.set("/v1/structures", page([resource(1)], f"{provider.address}/v1/a", available=0))
     provider.set("/v1/a", page([resource(2)], f"{provider.address}/v1/a", available=0))
@@ -137,11 +146,13 @@ def test_pages_in_circles_and_pages_of_nonsense_end(provider: Provider) -> None:
     assert all(isinstance(item, BadRecord) for item in fetch_optimade(provider.address))
 
 
+@pytest.mark.usefixtures("optimade_client")
 def test_nobody_answers() -> None:
     (bad,) = fetch_optimade("http://127.0.0.1:9", attempts=1)
     assert "cannot be reached" in str(bad.error)
 
 
+@pytest.mark.usefixtures("optimade_client")
 def test_filters_and_names_are_checked_before_anything_is_sent(provider: Provider) -> None:
     with pytest.raises(FilterError, match="elements HASS"):
         list(fetch_optimade(provider.address, 'elements HASS "Li"'))
@@ -150,6 +161,7 @@ def test_filters_and_names_are_checked_before_anything_is_sent(provider: Provide
     assert provider.requests == []
 
 
+@pytest.mark.usefixtures("optimade_client")
 def test_a_limit_stops_early(provider: Provider) -> None:
     provider.set("/v1/structures", page([resource(1), resource(2)], f"{provider.address}/v1/more"))
     assert len(list(fetch_optimade(provider.address, limit=1))) == 1

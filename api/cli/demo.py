@@ -1,0 +1,150 @@
+"""``ionatlas demo``: from nothing to first answers on real structures, by the very commands a user would type."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+DATABASE = "demo"
+CHANGED = "Spodumene"
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the store and the pictures go.")] = Path("demo-output"),
+) -> None:
+    """Show it all: experimental minerals in, everything built, questions asked and answered, pictures.
+
+    The structures are the 9,275 records of the American Mineralogist Crystal Structure Database that larixite carries.
+    The demo has a server and a database of its own in FOLDER and leaves the user's store alone.
+    """
+    started = time.perf_counter()
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("IONATLAS_MONGODB_URI", None)
+    os.environ["IONATLAS_HOME"] = str(folder / "store")
+    os.environ["IONATLAS_DATABASE"] = DATABASE
+    from store.server import stop_server
+    from store.settings import load_settings
+
+    try:
+        _begin_anew()
+        _fill()
+        _ask()
+        _change_one()
+        _draw(folder)
+    finally:
+        from store.connection import close_connections
+
+        close_connections()
+        stop_server(load_settings())
+    _say(f"All of it took {time.perf_counter() - started:.0f} s. The store stays in {folder / 'store'}; to go on asking:")
+    typer.echo(f"  export IONATLAS_HOME={shlex.quote(str(folder / 'store'))} IONATLAS_DATABASE={DATABASE}")
+    typer.echo("  .venv/bin/ionatlas query 'elements HAS ALL \"Li\",\"P\"' --sort density")
+
+
+def _say(text: str) -> None:
+    typer.secho(f"\n{text}", fg=typer.colors.CYAN, bold=True)
+
+
+def _run(*arguments: str, may_fail: bool = False) -> None:
+    """Run a command of ours as if it were typed, and show it."""
+    from api.cli.main import app
+
+    typer.secho("$ ionatlas " + shlex.join(arguments), bold=True)
+    try:
+        code = app(list(arguments), standalone_mode=False)
+    except typer.Exit as ended:
+        code = ended.exit_code
+    if code and not (may_fail and code == 5):
+        raise typer.Exit(code)
+
+
+def _begin_anew() -> None:
+    import shutil
+
+    from store.connection import connect
+    from store.settings import load_settings
+
+    settings = load_settings()
+    database = connect(settings)
+    database.client.drop_database(database.name)
+    shutil.rmtree(settings.home / "indexes", ignore_errors=True)
+
+
+def _fill() -> None:
+    _say("1. Real structures in: experimental minerals, verbatim, into a MongoDB that came with the installation.")
+    _run("ingest", "amcsd")
+    _say("2. Everything derived from them. What cannot be read is recorded with its reason, and the rest goes on.")
+    _run("build", may_fail=True)
+    _run("status")
+
+
+def _ask() -> None:
+    _say("3. A question by property: ordered lithium minerals with oxygen and without hydrogen, lightest first.")
+    wanted = 'elements HAS ALL "Li","O" AND NOT elements HAS "H" AND is_ordered = TRUE AND density < 2.7 AND duplicate_of IS UNKNOWN'
+    fields = "name,formula,space_group_symbol,nsites_primitive,density,volume_per_atom"
+    _run("query", wanted, "--fields", fields, "--sort", "density", "--limit", "10")
+    _say("4. A question by similarity: which minerals are nearest in composition to the cathode LiFePO4?")
+    _run("similar", "LiFePO4", "-k", "8", "--fields", "name,formula,space_group_symbol,density")
+
+
+def _change_one() -> None:
+    from store.connection import connect
+    from store.settings import load_settings
+
+    database = connect(load_settings())
+    _say(f"5. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?")
+    key = _give_changed(database)
+    _run("build", "--explain")
+    _run("build", may_fail=True)
+    _say("   And where does its density come from?")
+    _run("why", key, "density")
+
+
+def _give_changed(database: Database[dict[str, Any]]) -> str:
+    """Ingest a changed version of one record, as a provider would send it."""
+    import orjson
+
+    from store.ingest.ingest import ingest
+    from store.ingest.records import Origin, Record
+
+    material = database["candidates"].find_one({"name": CHANGED, "is_ordered": True}, sort=[("_id", 1)])
+    if material is None:
+        raise RuntimeError(f"no {CHANGED} among the candidates")
+    source = database["sources"].find_one({"_id": material["_id"]})
+    assert source is not None
+    row = orjson.loads(source["content"])
+    before = row["a"]
+    row["a"] = f"{1.01 * float(before):.4f}"
+    record = Record(
+        format=source["format"],
+        content=orjson.dumps(row, option=orjson.OPT_SORT_KEYS),
+        id=source["_id"],
+        provider=source["provider"],
+        licence=source["licence"],
+        references=tuple(source["references"]),
+        origin=Origin(path="a corrected version of the record, made by the demo"),
+    )
+    ingest(database, [record])
+    typer.echo(f"{material['_id']} ({CHANGED}): a = {before} Å becomes {row['a']} Å")
+    return str(material["_id"])
+
+
+def _draw(folder: Path) -> None:
+    _say("6. Pictures.")
+    from store.connection import connect
+    from store.settings import load_settings
+
+    database = connect(load_settings())
+    material = database["candidates"].find_one({"formula": "LiFePO4"}, sort=[("_id", 1)])
+    key = str((material or {"_id": "amcsd-3"})["_id"])
+    _run("picture", "-o", str(folder / "elements.png"))
+    _run("picture", key, "-o", str(folder / "structure.png"))
