@@ -82,12 +82,12 @@ def start_build() -> subprocess.Popen[str]:
 def victim(kind: str, build: subprocess.Popen[str], settings: Any) -> int | None:
     import psutil
 
-    from store.server import server_status
+    from store.server import ensure_server
 
     if kind == "builder":
         return build.pid
     if kind == "mongod":
-        return server_status(settings).server.pid
+        return ensure_server(settings).pid
     with contextlib.suppress(psutil.Error):
         workers = [each for each in psutil.Process(build.pid).children() if "spawn_main" in " ".join(each.cmdline())]
         if workers:

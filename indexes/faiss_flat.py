@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-_SPARE: Final = 16  # candidates fetched beyond k, so that a second look is rarely needed
+_SPARE: Final = 50  # candidates fetched beyond k, so that a second look is rarely needed
 _FEW: Final = 1024  # so few vectors are scored directly
-_BLOCK: Final = (
-    16  # FAISS sums (x - y)^2 itself in batches below 20; in larger ones it may expand the square and lose digits
-)
+_BLOCK: Final = 256  # queries handed to FAISS at once
 _UNIT: Final = 2.0**-24  # unit round-off of float32
 
 
@@ -151,7 +150,7 @@ class FaissFlat:
             return no_neighbours(len(wanted))
         # OpenMP keeps the number of threads for each calling thread, so it is said in each call.
         self._faiss.omp_set_num_threads(self._threads)
-        if count <= max(_FEW, width + _SPARE):
+        if count <= max(_FEW, 4 * width, width + _SPARE):
             slots = np.arange(count) if allowed is None else allowed
             found = [self._rank(slots, query, width) for query in wanted]
         else:
@@ -176,13 +175,17 @@ class FaissFlat:
         return found
 
     def _reach(self, score: float, query: NDArray[np.float32]) -> float:
-        """Largest float32 score that a vector of at most this exact score can have."""
-        # A sum of n products, in whatever order, is off by at most about n unit round-offs of the sum of their sizes.
-        relative = 4 * (self._dimension + 8) * _UNIT
+        """Largest float32 score that FAISS can give to a vector of at most this exact score.
+
+        FAISS sums (x - y)^2, or, depending on release, processor and sizes, x^2 + y^2 - 2xy; that loses digits far from
+        the origin. Either is a sum of about n rounded terms whose sizes add up to at most (|x| + |y|)^2, and a y within
+        the distance r of x has |y| <= |x| + r.
+        """
+        relative = 1.01 * (self._dimension + 8) * _UNIT
+        length = float(np.linalg.norm(query.astype(np.float64)))
         if self._metric == "inner_product":
-            size = float(np.linalg.norm(query.astype(np.float64))) * self._largest_norm
-            return score + relative * size + 1e-30
-        return score * (1 + relative) + 1e-30
+            return score + relative * length * self._largest_norm + 1e-30
+        return score + relative * (2 * length + math.sqrt(score)) ** 2 + 1e-30
 
     def _within(self, query: NDArray[np.float32], reach: float, parameters: Any) -> NDArray[np.int64]:
         radius = float(np.nextafter(np.float32(reach), np.float32(np.inf)))

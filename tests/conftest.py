@@ -124,7 +124,7 @@ def _served_homes() -> set[Path]:
 def _owner_lives(home: Path) -> bool:
     try:
         pid, created = json.loads((home / "owner.json").read_text())
-        return abs(psutil.Process(pid).create_time() - created) < 2.0
+        return bool(abs(psutil.Process(pid).create_time() - created) < 2.0)
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False
     except (psutil.Error, OSError, ValueError):

@@ -148,12 +148,16 @@ def analyse(crystal: Crystal, *, symprec: float = 0.01, angle_tolerance: float |
     given = validated.crystal
     points = points_of(given)
     around = neighbourhood(points, N_DISTANCES)
-    symmetry = find_symmetry(given, symprec, angle_tolerance)
+    symmetry = find_symmetry(given, symprec, angle_tolerance, min_distance=around.min_distance)
     amounts = given.amounts()
     formulas = describe_composition(amounts)
     prototype, anonymous = prototype_labels(given.species, symmetry)
     invariants = crystal_invariants(given, points, around)
     table = element_table()
+    hash_cell = symmetry.primitive
+    if symmetry.symprec != PRIMITIVE_SYMPREC or angle_tolerance is not None:
+        # Builds with other tolerances must give the same hashes.
+        hash_cell = find_symmetry(given, PRIMITIVE_SYMPREC, min_distance=around.min_distance).primitive
     mass = sum([table[symbol].mass * amount for symbol, amount in amounts.items()])
     volume = given.volume
     return StructureAnalysis(
@@ -168,13 +172,6 @@ def analyse(crystal: Crystal, *, symprec: float = 0.01, angle_tolerance: float |
         min_distance=around.min_distance,
         oxidation=guess_oxidation_states(formulas.elements, formulas.whole),
         invariants=invariants.vector,
-        hash=structure_hash(_hash_cell(given, symmetry, angle_tolerance), invariants.coordination),
+        hash=structure_hash(hash_cell, invariants.coordination, around.min_distance),
         flags=(*validated.flags, *around.flags, *symmetry.flags),
     )
-
-
-def _hash_cell(crystal: Crystal, symmetry: Symmetry, angle_tolerance: float | None) -> Crystal:
-    """Give the primitive cell at the hash's own tolerance: hashes of builds with other tolerances must agree."""
-    if symmetry.symprec == PRIMITIVE_SYMPREC and angle_tolerance is None:
-        return symmetry.primitive
-    return find_symmetry(crystal, PRIMITIVE_SYMPREC).primitive

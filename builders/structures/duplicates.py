@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
     from store.crystal import Crystal
 
@@ -41,7 +41,13 @@ class Member(NamedTuple):
     structure_hash: str
 
 
-def find_duplicates(members: Iterable[Member | tuple[Any, ...]]) -> list[tuple[str, ...]]:
+def find_duplicates(
+    members: Iterable[Member | tuple[Any, ...]],
+    *,
+    ltol: float = LENGTH_TOLERANCE,
+    stol: float = SITE_TOLERANCE,
+    angle_tol: float = ANGLE_TOLERANCE,
+) -> list[tuple[str, ...]]:
     """Group the entries of one reduced formula that are the same structure.
 
     Entries are taken in the natural order of their ids and compared with the first entry of each group so far, the
@@ -52,6 +58,8 @@ def find_duplicates(members: Iterable[Member | tuple[Any, ...]]) -> list[tuple[s
     ----------
     members : iterable of Member
         ``(id, primitive cell, invariants, structure hash)``, all of one reduced formula.
+    ltol, stol, angle_tol : float
+        StructureMatcher's tolerances: relative lengths, distances over the cube root of the volume per atom, degrees.
 
     Returns
     -------
@@ -74,13 +82,14 @@ def find_duplicates(members: Iterable[Member | tuple[Any, ...]]) -> list[tuple[s
     if len(ordered) < 2:
         return []
     vectors = np.stack([_scaled(member) for member in ordered])
-    sizes = np.array([member.primitive.n_sites for member in ordered])
-    matcher = _Matcher([member.primitive for member in ordered])
+    sizes = [member.primitive.n_sites for member in ordered]
+    hashes = [member.structure_hash for member in ordered]
+    matcher = _Matcher([member.primitive for member in ordered], ltol, stol, angle_tol)
     heads: list[int] = []
     groups: dict[int, list[str]] = {}
     for number, member in enumerate(ordered):
         same_size = [head for head in heads if sizes[head] == sizes[number]]
-        proposed = _proposals(number, same_size, vectors, [member.structure_hash for member in ordered])
+        proposed = _proposals(number, same_size, vectors, hashes)
         head = next((head for head in proposed if matcher.same(head, number)), None)
         if head is None:
             heads.append(number)
@@ -128,8 +137,9 @@ def _proposals(number: int, heads: list[int], vectors: NDArray[np.float64], hash
 class _Matcher:
     """StructureMatcher that converts and reduces each crystal once, and only if it is needed."""
 
-    def __init__(self, crystals: list[Crystal]) -> None:
+    def __init__(self, crystals: list[Crystal], ltol: float, stol: float, angle_tol: float) -> None:
         self._crystals = crystals
+        self._tolerances = (ltol, stol, angle_tol)
         self._reduced: dict[int, Structure] = {}
         self._matcher: Any = None
 
@@ -137,9 +147,7 @@ class _Matcher:
         if self._matcher is None:
             from pymatgen.analysis.structure_matcher import StructureMatcher
 
-            self._matcher = StructureMatcher(
-                ltol=LENGTH_TOLERANCE, stol=SITE_TOLERANCE, angle_tol=ANGLE_TOLERANCE, primitive_cell=False
-            )
+            self._matcher = StructureMatcher(*self._tolerances, primitive_cell=False)
         return bool(self._matcher.fit(self._structure(one), self._structure(other), skip_structure_reduction=True))
 
     def _structure(self, number: int) -> Structure:

@@ -76,7 +76,7 @@ def state_log_probabilities() -> Mapping[str, Mapping[int, float]]:
     --------
     >>> iron = state_log_probabilities()["Fe"]
     >>> sorted(iron), round(math.exp(iron[3]), 2)
-    ([2, 3], 0.67)
+    ([2, 3], 0.62)
     """
     counts = _occurrences()
     result: dict[str, dict[int, float]] = {}

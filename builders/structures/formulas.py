@@ -73,7 +73,7 @@ def describe_composition(amounts: Mapping[str, float]) -> Formulas:
     >>> olivine.formula, olivine.reduced, olivine.anonymous
     ('LiFePO4', 'FeLiO4P', 'A4BCD')
     >>> describe_composition({"Li": 1.5, "Co": 3.0, "O": 6.0}).formula
-    'LiCo2O4'
+    'Li(CoO2)2'
     >>> describe_composition({"Mg": 3.492, "Fe": 0.508, "Si": 4.0, "O": 12.0}).formula
     'Mg0.873Fe0.127SiO3'
     """
@@ -89,7 +89,7 @@ def describe_composition(amounts: Mapping[str, float]) -> Formulas:
 
 @lru_cache(maxsize=65536)
 def _describe(elements: tuple[str, ...], whole: tuple[int, ...], decimal: tuple[float, ...] | None) -> Formulas:
-    from pymatgen.core import Composition
+    from pymatgen.core.composition import Composition
 
     amounts: Sequence[float] = whole if decimal is None else decimal
     given = Composition(dict(zip(elements, amounts, strict=True)))

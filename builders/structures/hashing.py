@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ PRIMITIVE_SYMPREC = 0.01
 """Å, tolerance of the cell from which the label search starts, whatever tolerance the rest of the analysis uses."""
 LABEL_SYMPREC = 0.1
 """Å, tolerance of the label in the hash."""
+LARGEST_LABELLED = 2000
+"""Sites in a primitive cell; beyond, the second symmetry search costs seconds and the contents of the cell stand in."""
 BIN_WIDTHS = ((2, 0.042), (15, 0.06), (74, 0.11))
 """(last space group, width of a bin of the coordination number); above the last no bin: the label says enough."""
 NOISE_BOUND = 1e-3
@@ -57,7 +60,7 @@ class StructureHash:
     margin: float
 
 
-def structure_hash(primitive: Crystal, coordination: float) -> StructureHash:
+def structure_hash(primitive: Crystal, coordination: float, min_distance: float = math.inf) -> StructureHash:
     """Hash a crystal.
 
     Parameters
@@ -66,6 +69,8 @@ def structure_hash(primitive: Crystal, coordination: float) -> StructureHash:
         Primitive cell found at ``PRIMITIVE_SYMPREC``.
     coordination : float
         The coloured coordination number of the crystal as given (not of a symmetrised cell).
+    min_distance : float
+        Å, smallest distance in the crystal: see :func:`builders.structures.symmetry.find_symmetry`.
 
     Returns
     -------
@@ -82,9 +87,12 @@ def structure_hash(primitive: Crystal, coordination: float) -> StructureHash:
     True
     """
     crystal = _coarse(primitive)
-    symmetry = find_symmetry(crystal, LABEL_SYMPREC)
-    label = _label(crystal, symmetry)
-    width = next((width for last, width in BIN_WIDTHS if symmetry.number <= last), None)
+    if crystal.n_sites > LARGEST_LABELLED:
+        number, label = 1, _contents(crystal)
+    else:
+        symmetry = find_symmetry(crystal, LABEL_SYMPREC, min_distance=min_distance)
+        number, label = symmetry.number, _label(crystal, symmetry)
+    width = next((width for last, width in BIN_WIDTHS if number <= last), None)
     if width is None:
         key, margin = label, LARGEST_MARGIN
     else:
@@ -102,6 +110,11 @@ def _label(crystal: Crystal, symmetry: Symmetry) -> str:
     if number is None:
         return label
     return label.replace(f"_{symmetry.number}_", f"_{number}_", 1)
+
+
+def _contents(crystal: Crystal) -> str:
+    """Write what a primitive cell holds."""
+    return "-".join([f"{kind}:{count}" for kind, count in sorted(Counter(crystal.species).items())])
 
 
 def _coarse(crystal: Crystal) -> Crystal:

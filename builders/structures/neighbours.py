@@ -79,8 +79,8 @@ def points_of(crystal: Crystal) -> Points:
     --------
     >>> from store.crystal import Crystal
     >>> polonium = Crystal.from_lists([[3.35, 0, 0], [33.5, 3.35, 0], [0, 0, 3.35]], ["Po"], [[0, 0, 0]])
-    >>> points_of(polonium).lattice.round(2).tolist()
-    [[3.35, 0.0, 0.0], [0.0, 3.35, 0.0], [0.0, 0.0, 3.35]]
+    >>> sorted(float(np.linalg.norm(vector).round(2)) for vector in points_of(polonium).lattice)
+    [3.35, 3.35, 3.35]
     """
     lattice, coordinates = crystal.lattice, crystal.frac_coords
     volume = abs(float(np.linalg.det(lattice)))

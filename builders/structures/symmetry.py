@@ -26,6 +26,8 @@ FLAG_TOLERANCE = "symmetry found at another tolerance"
 FLAG_NOT_FOUND = "symmetry not found"
 FALLBACK_FACTORS = (0.3, 3.0, 0.1, 10.0, 0.01)
 """Tolerances that are tried, in units of the wanted one, when the search fails at that."""
+LARGEST_SHARE = 0.25
+"""Largest tolerance as a share of the smallest distance."""
 
 
 class GroupType(NamedTuple):
@@ -119,7 +121,13 @@ def minkowski_reduced(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
     return reduced
 
 
-def find_symmetry(crystal: Crystal, symprec: float = 0.01, angle_tolerance: float | None = None) -> Symmetry:
+def find_symmetry(
+    crystal: Crystal,
+    symprec: float = 0.01,
+    angle_tolerance: float | None = None,
+    *,
+    min_distance: float = math.inf,
+) -> Symmetry:
     """Find the space group and the standardised cells of a validated crystal.
 
     Parameters
@@ -130,6 +138,9 @@ def find_symmetry(crystal: Crystal, symprec: float = 0.01, angle_tolerance: floa
         Å, how far an atom may lie from where symmetry wants it.
     angle_tolerance : float, optional
         Degrees, how far cell angles may be off; by default moyopy judges lengths only.
+    min_distance : float
+        Å, smallest distance in the crystal where known. No tolerance above a quarter of it is used: the search never ends
+        when it cannot tell neighbours apart.
 
     Returns
     -------
@@ -142,21 +153,23 @@ def find_symmetry(crystal: Crystal, symprec: float = 0.01, angle_tolerance: floa
     ...                                [[0, 0, 0], [0.5, 0.5, 0.5]])
     >>> found = find_symmetry(rock_salt)
     >>> found.number, found.pearson_symbol, found.wyckoffs, found.standard.n_sites, found.primitive.n_sites
-    (225, 'cF8', ('b', 'a'), 8, 2)
+    (225, 'cF8', ('a', 'b'), 8, 2)
     """
     numbers, kinds = _pseudo_numbers(crystal)
     moyopy = _moyopy()
     cell = moyopy.Cell(crystal.lattice.tolist(), crystal.frac_coords.tolist(), numbers)
     angle = None if angle_tolerance is None else math.radians(angle_tolerance)
+    largest = LARGEST_SHARE * min_distance
     for factor in (1.0, *FALLBACK_FACTORS):
+        tolerance = min(symprec * factor, largest)
         try:
-            data = moyopy.MoyoDataset(cell, symprec=symprec * factor, angle_tolerance=angle)
+            data = moyopy.MoyoDataset(cell, symprec=tolerance, angle_tolerance=angle)
         except BaseException as error:  # a panic in Rust is a BaseException
             if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
                 raise
             continue
-        flags = () if factor == 1.0 else (FLAG_TOLERANCE,)
-        return _translate(data, kinds, symprec * factor, flags)
+        flags = () if tolerance == symprec else (FLAG_TOLERANCE,)
+        return _translate(data, kinds, tolerance, flags)
     return _without_symmetry(crystal, symprec)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from builders.structures.elements import element_table
+from builders.structures.symmetry import minkowski_reduced
 from store.crystal import Crystal, Occupancy, site_label
 from store.errors import InvalidCoordinates, InvalidLattice, InvalidOccupancy, UnknownElement
 
@@ -19,6 +20,8 @@ MAX_OCCUPANCY = 1.0 + 1e-3
 """Largest total occupancy of a site: rounding of thirds and sixths is forgiven, nothing more."""
 MIN_CELL_VOLUME = 0.1
 """Å^3; a smaller cell holds no atom."""
+SHORTEST_VECTOR = 0.6
+"""Å; each atom has an image of itself that far away, and no atom is so small."""
 DENSE, EMPTY = 3.0, 150.0
 """Å^3 an atom; diamond has 5.7, a close packing of caesium 116, metal-organic frameworks up to about 100."""
 _ISOTOPES = {"D": "H", "T": "H"}
@@ -66,7 +69,7 @@ def validate(crystal: Crystal) -> Validated:
     Raises
     ------
     InvalidLattice
-        A cell vector is not finite, or the volume is zero.
+        A cell vector is not finite, the volume is zero, or the crystal repeats within 0.6 Å.
     InvalidCoordinates
         No site, the wrong shape, or a coordinate that is not finite.
     UnknownElement
@@ -113,6 +116,15 @@ def _check_lattice(given: NDArray[np.float64]) -> NDArray[np.float64]:
             f"The cell's volume is {volume:.3g} Å^3; more than {MIN_CELL_VOLUME} Å^3 was expected. "
             f"Its vectors are {lattice.tolist()}."
         )
+    # No lattice vector is shorter than the smallest height of the cell: nearly always the cheap test is enough.
+    steepest = float((np.linalg.inv(lattice) ** 2).sum(axis=0).max())
+    if steepest * SHORTEST_VECTOR**2 > 1.0:
+        shortest = float(np.sqrt((minkowski_reduced(lattice) ** 2).sum(axis=1)).min())
+        if shortest < SHORTEST_VECTOR:
+            raise InvalidLattice(
+                f"The crystal repeats every {shortest:.3f} Å; at least {SHORTEST_VECTOR} Å was expected. "
+                f"Its cell vectors are {lattice.tolist()}."
+            )
     return lattice
 
 

@@ -192,9 +192,13 @@ def _seekable(stream: Any) -> AbstractContextManager[BinaryIO]:
 
 def _spool(stream: BinaryIO) -> BinaryIO:
     """Copy to memory, or to a nameless temporary file when large. Bytes were counted where they were unpacked."""
-    spool: Any = tempfile.SpooledTemporaryFile(max_size=16 * MIB)  # noqa: SIM115  (closed when forgotten)
-    while chunk := stream.read(MIB):
-        spool.write(chunk)
+    spool: Any = tempfile.SpooledTemporaryFile(max_size=16 * MIB)  # noqa: SIM115  (the caller closes it)
+    try:
+        while chunk := stream.read(MIB):
+            spool.write(chunk)
+    except BaseException:
+        spool.close()
+        raise
     spool.seek(0)
     return cast("BinaryIO", spool)
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from store.connection import is_disconnect, redact
 from store.errors import DatabaseError, DataFolderError, ServerUnavailable, UsageError
 from store.ingest.containers import read_records
-from store.ingest.plan import UNREADABLE, Plan, Prepared, make_plan, old_version, other_ids, prepare
+from store.ingest.plan import UNREADABLE, Occurrences, Plan, Prepared, make_plan, old_version, other_ids, prepare
 from store.provenance import utc_now
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ AMCSD: Final = "amcsd"
 
 _BATCH_BYTES: Final = 32_000_000
 _KEPT_ERRORS: Final = 1000
+_PATIENCE: Final = 30.0  # s that a server may be away: a restart takes two
 _NEEDED: Final = {"hash": 1, "provider": 1, "origins": 1, "ingested_at": 1}
 _DISK_FULL: Final = frozenset({14031, 28})
 
@@ -129,11 +131,12 @@ def ingest(
     writer = _Writer(db, progress)
     known = time.monotonic()
     items = source_records(source, limits=limits) if isinstance(source, str | Path) else iter(source)
+    names = Occurrences()
     pending: list[Prepared] = []
     held = 0
     try:
         for item in items:
-            prepared = prepare(item, utc_now(), provider=provider, licence=licence)
+            prepared = names.tell_apart(prepare(item, utc_now(), provider=provider, licence=licence))
             pending.append(prepared)
             held += len(prepared.document["content"])
             if len(pending) >= batch or held >= _BATCH_BYTES:
@@ -194,11 +197,25 @@ class _Writer:
         if not batch:
             return
         try:
-            plan = self._write(batch)
+            plan = self._patiently(batch)
         except PyMongoError as error:
             self.broken = True
             raise _translate(error) from error
         self._count(batch, plan)
+
+    def _patiently(self, batch: list[Prepared]) -> Plan:
+        """Write, and again when the server was away for a moment: a batch bears being written twice."""
+        from pymongo.errors import PyMongoError
+
+        deadline: float | None = None
+        while True:
+            try:
+                return self._write(batch)
+            except PyMongoError as error:
+                deadline = deadline or time.monotonic() + _PATIENCE
+                if not is_disconnect(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
 
     def _write(self, batch: list[Prepared]) -> Plan:
         from pymongo.errors import BulkWriteError
@@ -296,11 +313,11 @@ def _describe(prepared: Prepared) -> dict[str, str]:
 
 def _translate(error: Exception) -> DatabaseError:
     """Put an error of pymongo into our tree."""
-    from pymongo.errors import BulkWriteError, ConnectionFailure
+    from pymongo.errors import BulkWriteError
 
     mend = "give the same command again once MongoDB answers: it goes on where it stopped"
-    if isinstance(error, ConnectionFailure):
-        return ServerUnavailable(f"MongoDB went away during the ingestion: {error}.", mend=mend)
+    if is_disconnect(error):
+        return ServerUnavailable(f"MongoDB went away during the ingestion: {redact(str(error))[:300]}.", mend=mend)
     details = getattr(error, "details", None) or {}
     codes = {fault.get("code") for fault in details.get("writeErrors", [])} | {getattr(error, "code", None)}
     message = str(error)

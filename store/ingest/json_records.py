@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ _CHUNK: Final = MIB
 # The uniform layout as it is written: id and source first. Anything else takes the slow way through a JSON parser.
 _UNIFORM: Final = re.compile(rb'\{"id":"([^"\\]{1,300})","source":"([^"\\]{1,300})",')
 _UNIFORM_STRUCTURE: Final = re.compile(rb'"structure":(?:\{"lattice":|null)')
+_BLANKS: Final = re.compile(r"[ \t\r\n,]*")
 _OPTIMADE_LINES: Final = frozenset({"info", "links", "references"})
 
 
@@ -117,7 +119,7 @@ def _line(line: bytes, here: Origin) -> Iterator[Record | BadRecord]:
             return
     if isinstance(value, dict) and ("x-optimade" in value or value.get("type") in _OPTIMADE_LINES):
         return
-    yield from _one(value, line, here)
+    yield from _object(value, line, here)
 
 
 def _one(value: Any, content: bytes, here: Origin) -> Iterator[Record | BadRecord]:
@@ -152,6 +154,9 @@ def json_records(stream: BinaryIO, origin: Origin, limits: Limits) -> Iterator[R
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
+        if "Extra data" in str(error):  # several objects: JSON Lines under another name
+            yield from jsonl_records(io.BytesIO(content), origin, limits)
+            return
         yield BadRecord(origin, SourceError(f"The file is no JSON: {error}."), content[: limits.record])
         return
     yield from _object(value, content, origin)
@@ -188,7 +193,7 @@ def _array(stream: BinaryIO, start: bytes, origin: Origin, limits: Limits) -> It
     window.position = window.text.index("[") + 1
     index = 0
     while True:
-        window.skip(" \t\r\n,")
+        window.skip()
         if window.peek() in {"]", ""}:
             break
         here = place(origin, member=f"[{index}]")
@@ -232,10 +237,10 @@ class _Window:
         self.position = 0
         return True
 
-    def skip(self, characters: str) -> None:
+    def skip(self) -> None:
+        """Go past blanks and commas."""
         while True:
-            while self.position < len(self.text) and self.text[self.position] in characters:
-                self.position += 1
+            self.position = _BLANKS.match(self.text, self.position).end()  # type: ignore[union-attr]  # it always matches
             if self.position < len(self.text) or not self.grow():
                 return
 

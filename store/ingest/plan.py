@@ -111,6 +111,46 @@ def _prepare_bad(item: BadRecord, now: datetime, provider: str | None, licence: 
     return Prepared(name, document, own_id=False)
 
 
+class Occurrences:
+    """Tells records of one source apart that carry the same id with different content.
+
+    A table with two rows "x" holds two records: the second is "x#2", in this run and in every later one, so that
+    neither is lost and reading the table again changes nothing. What comes without a path (answers of a provider) is
+    left alone: there a later version replaces the earlier one.
+
+    Examples
+    --------
+    >>> from store.ingest.records import Origin
+    >>> from store.provenance import utc_now
+    >>> rows = [Record("cif", text, "x", Origin(path="t")) for text in (b"data_1", b"data_2", b"data_1")]
+    >>> names = Occurrences()
+    >>> [names.tell_apart(prepare(row, utc_now())).id for row in rows]
+    ['x', 'x#2', 'x']
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str | None, str], str | list[str]] = {}
+
+    def tell_apart(self, prepared: Prepared) -> Prepared:
+        """Return the record under the id that is its own."""
+        if not prepared.own_id or "path" not in prepared.origin:
+            return prepared
+        digest: str = prepared.document["hash"]
+        key = (prepared.document["provider"], prepared.id)
+        known = self._seen.setdefault(key, digest)
+        if known == digest:  # the usual case costs one string, not a list
+            return prepared
+        hashes = known if isinstance(known, list) else [known]
+        if digest not in hashes:
+            hashes.append(digest)
+            self._seen[key] = hashes
+        place = hashes.index(digest)
+        if place == 0:
+            return prepared
+        name = f"{prepared.id}#{place + 1}"
+        return Prepared(name, {**prepared.document, "_id": name}, own_id=True)
+
+
 @dataclass
 class Plan:
     """What is to be written for one batch.

@@ -89,7 +89,7 @@ def text_kind(name: str, head: bytes) -> str | None:
         return None
     text = head.removeprefix(UTF8_MARK)
     if kind in {"json", "jsonl"} or (kind is None and text.lstrip()[:1] in {b"{", b"["}):
-        return _json_kind(text)
+        return _json_kind(text, certain=kind == "json")
     if kind is not None:
         return kind
     if path.stem.upper().startswith(("POSCAR", "CONTCAR")):
@@ -101,13 +101,16 @@ def text_kind(name: str, head: bytes) -> str | None:
     return "poscar" if _POSCAR.match(text) else None
 
 
-def _json_kind(text: bytes) -> str:
+def _json_kind(text: bytes, *, certain: bool) -> str:
     stripped = text.lstrip()
     if stripped.startswith(b"["):
         return "json"
     # A line that is an object of its own, or one longer than what was looked at: JSON Lines. Pretty JSON starts "{\n".
-    first = stripped.split(b"\n", 1)[0].rstrip()
-    return "jsonl" if len(first) > 1 and (first.endswith(b"}") or b"\n" not in stripped) else "json"
+    first, _, rest = stripped.partition(b"\n")
+    whole = len(first) > 1 and first.rstrip().endswith(b"}")
+    if certain:  # ".json": one document, unless further lines show otherwise
+        return "jsonl" if whole and rest.strip() else "json"
+    return "jsonl" if whole or b"\n" not in stripped else "json"
 
 
 class Claim(NamedTuple):

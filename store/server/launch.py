@@ -231,7 +231,7 @@ def _command(program: Path, folder: ServerFolder, port: int, settings: Settings)
         "--quiet",  # no line a connection: they would be most of the log
         "--nounixsocket",
         "--fork",
-        # A second of history a second fills 200 MB of diagnostics that nobody here reads.
+        # Its diagnostics take up to 200 MB, and only MongoDB's support can read them.
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),
     ]
 

@@ -143,7 +143,7 @@ def text_of(tree: tuple[Any, ...], turn: bool = False) -> str:
         return f"{name} LENGTH {operator} {constant}"
     if kind == "have":
         return f"{name} {operator} " + ",".join(constant_text(each) for each in constant)
-    if kind == "compare" and turn:
+    if kind == "compare" and turn and not isinstance(constant, bool):  # the grammar has no TRUE on the left
         return f"{constant_text(constant)} {TURNED[operator]} {name}"
     return f"{name} {operator} {constant_text(constant)}"
 

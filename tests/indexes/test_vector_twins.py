@@ -65,6 +65,23 @@ def test_twins_agree(metric: Metric, kind: str, dimension: int) -> None:
         assert_same(fast, plain, queries, k, allowed)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["grid", "far", "tailed", "normal"])
+@pytest.mark.parametrize("dimension", [4, 24])
+def test_twins_agree_on_many_vectors(metric: Metric, kind: str, dimension: int) -> None:
+    """From some 10,000 vectors on FAISS takes other ways through a single query, with other rounding."""
+    random = np.random.default_rng(dimension)
+    stored = vectors_of(random, 25_000, dimension, kind)
+    ids = [f"mp-{number}" for number in range(25_000)]
+    fast, plain = FaissFlat(dimension, metric), NumpyExact(dimension, metric)
+    for index in (fast, plain):
+        index.add(ids, stored)
+    queries = np.concatenate([stored[:2], vectors_of(random, 2, dimension, kind)])
+    for query in queries:
+        assert_same(fast, plain, query, 10)
+    assert_same(fast, plain, queries, 100, set(ids[::2]))
+
+
 class Twins(RuleBasedStateMachine):
     """Random adds, removes, updates and searches on both."""
 
@@ -130,7 +147,7 @@ def test_twins_agree_on_random_scales(seed: int, metric: Metric, dimension: int,
 def test_far_from_the_origin_faiss_alone_is_wrong_and_the_index_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     import faiss
 
-    # The batch size from which FAISS expands the square, where its releases and builds differ: 20 is the smallest.
+    # The size of work from which FAISS expands the square differs between its releases; here it is to do so.
     monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", 20)
     random = np.random.default_rng(1)
     stored = (3000 + random.standard_normal((500, 290))).astype(np.float32)

@@ -18,7 +18,14 @@ from store.errors import (
 )
 from store.ingest.readers import read_record
 
-CELL = {"length_a": "4.2", "length_b": "4.2", "length_c": "4.2", "angle_alpha": "90", "angle_beta": "90", "angle_gamma": "90"}
+CELL = {
+    "length_a": "4.2",
+    "length_b": "4.2",
+    "length_c": "4.2",
+    "angle_alpha": "90",
+    "angle_beta": "90",
+    "angle_gamma": "90",
+}
 INVERSION = ("x,y,z", "-x,-y,-z")
 
 
@@ -38,9 +45,7 @@ def cif(
 
 
 def test_rock_salt_from_its_group_name() -> None:
-    content = cif(
-        "Mg1 0 0 0", "O1 0.5 0.5 0.5", operations=(), extra="_symmetry_space_group_name_H-M 'F m -3 m'"
-    )
+    content = cif("Mg1 0 0 0", "O1 0.5 0.5 0.5", operations=(), extra="_symmetry_space_group_name_H-M 'F m -3 m'")
     read = read_record("cif", content)
     assert read.crystal.amounts() == {"Mg": 4.0, "O": 4.0}
     assert any("Spacegroup from" in note for note in read.warnings)
@@ -163,7 +168,9 @@ def test_ten_thousand_atoms() -> None:
         ("Pnma", (10.3, 6.0, 4.7), ["Li", "Fe", "P", "O"], [[0, 0, 0], [0.28, 0.25, 0.97], [0.09, 0.25, 0.42], [0.1, 0.25, 0.74]]),
     ],
 )  # fmt: skip
-def test_what_pymatgen_writes_comes_back(symbol: str, lattice: object, species: list[str], coords: list[object]) -> None:
+def test_what_pymatgen_writes_comes_back(
+    symbol: str, lattice: object, species: list[str], coords: list[object]
+) -> None:
     from pymatgen.core import Lattice, Structure
     from pymatgen.io.cif import CifWriter
 

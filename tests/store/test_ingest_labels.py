@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,7 +52,7 @@ from store.ingest.labels import SYMBOLS, element_of_label, element_of_symbol, fo
 def test_labels(label: str, formula: str, symbol: str, hydrogens: int) -> None:
     found = element_of_label(label, formula_elements(formula))
     assert (found.symbol, found.hidden_hydrogens) == (symbol, hydrogens)
-    assert (found.note is not None) == (hydrogens > 0 or label.startswith("D") and symbol == "H")
+    assert (found.note is not None) == (hydrogens > 0 or (label.startswith("D") and symbol == "H"))
 
 
 @pytest.mark.parametrize("label", ["", "1", "?", "Xx1", "Q", "M1", "T1"])
@@ -64,7 +66,8 @@ def test_an_element_that_the_formula_lacks_is_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "symbol"), [("Fe3+", "Fe"), ("O2-", "O"), ("D", "H"), ("FE", "Fe"), ("cl", "Cl"), ("Si(IV)", "Si"), ("O-", "O")]
+    ("text", "symbol"),
+    [("Fe3+", "Fe"), ("O2-", "O"), ("D", "H"), ("FE", "Fe"), ("cl", "Cl"), ("Si(IV)", "Si"), ("O-", "O")],
 )
 def test_type_symbols(text: str, symbol: str) -> None:
     assert element_of_symbol(text).symbol == symbol
@@ -85,7 +88,5 @@ def test_the_symbols_are_those_of_the_periodic_table() -> None:
 @given(st.text(max_size=12), st.sets(st.sampled_from(sorted(SYMBOLS)), max_size=5))
 def test_any_label_is_an_element_or_an_error(label: str, elements: set[str]) -> None:
     for read in (lambda: element_of_label(label, frozenset(elements)), lambda: element_of_symbol(label)):
-        try:
+        with contextlib.suppress(UnknownElement):
             assert read().symbol in SYMBOLS
-        except UnknownElement:
-            pass

@@ -137,7 +137,7 @@ def test_occupancies() -> None:
     for bad in (1.1, -0.1, 0.0, float("nan"), float("inf")):
         with pytest.raises(InvalidOccupancy):
             fill_cell(lattice, [{"Ti": bad}], one, parse_operations(()))
-    with pytest.raises(InvalidOccupancy, match="sum to 1.5"):
+    with pytest.raises(InvalidOccupancy, match=r"sum to 1\.5"):
         fill_cell(lattice, [{"Ti": 0.7}, {"Al": 0.8}], np.zeros((2, 3)), parse_operations(()))
 
 

@@ -32,7 +32,9 @@ class Provider:
                 parts = urlsplit(self.path)
                 query = parse_qs(parts.query)
                 provider.requests.append((parts.path, query))
-                waiting = provider.answers.get(parts.path) or [(404, {"errors": [{"title": "no", "detail": "page"}]}, {})]
+                waiting = provider.answers.get(parts.path) or [
+                    (404, {"errors": [{"title": "no", "detail": "page"}]}, {})
+                ]
                 status, body, headers = waiting.pop(0) if len(waiting) > 1 else waiting[0]
                 if callable(body):
                     body = body(query)
@@ -121,7 +123,9 @@ def test_an_error_page_ends_the_list_and_what_came_before_is_kept(provider: Prov
 
 
 @pytest.mark.usefixtures("optimade_client")
-def test_a_busy_provider_is_asked_again_but_not_for_ever(provider: Provider, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_busy_provider_is_asked_again_but_not_for_ever(
+    provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
     provider.set("/v1/structures", b"", b"", status=429, headers={"Retry-After": "0"})
     provider.set("/v1/structures", page([resource(1)], None))
     assert [record.id for record in fetch_optimade(provider.address)] == ["exmpl-1"]

@@ -55,7 +55,10 @@ def test_uniform_with_properties() -> None:
 
 
 def test_uniform_with_occupancies() -> None:
-    sites = [{"species": {"Li": 0.875}, "frac_coords": [0, 0, 0]}, {"species": {"O": 1.0}, "frac_coords": [0.5, 0.5, 0.5]}]
+    sites = [
+        {"species": {"Li": 0.875}, "frac_coords": [0, 0, 0]},
+        {"species": {"O": 1.0}, "frac_coords": [0.5, 0.5, 0.5]},
+    ]
     read = read_record("uniform-json", uniform({"lattice": CUBE, "sites": sites}))
     assert read.crystal.species == ("Li0.875", "O")
 
@@ -161,7 +164,9 @@ def test_extended_xyz_as_ase_writes_it(tmp_path: Path) -> None:
     import ase.io
     from ase import Atoms
 
-    atoms = Atoms("CsCl", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[[4, 0.1, 0], [0, 4.2, 0.3], [0, 0, 5]], pbc=True)
+    atoms = Atoms(
+        "CsCl", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[[4, 0.1, 0], [0, 4.2, 0.3], [0, 0, 5]], pbc=True
+    )
     atoms.info = {"energy": -6.25, "name": "a b", "converged": True}
     atoms.arrays["forces_x"] = np.zeros((2, 3))
     frames = [atoms, atoms.repeat((2, 1, 1))]
@@ -250,7 +255,9 @@ def test_optimade_disorder_and_what_is_missing() -> None:
 
 
 def test_properties_that_mongodb_cannot_hold_are_made_safe() -> None:
-    content = uniform(**{"a.b": 1, "$c": {"$d": 2**70, "e": [math.nan, 1]}, "long": "x" * 10_000, "deep": [[[[[[[[1]]]]]]]]})
+    content = uniform(
+        **{"a.b": 1, "$c": {"$d": 2**70, "e": [math.nan, 1]}, "long": "x" * 10_000, "deep": [[[[[[[[1]]]]]]]]}
+    )
     import bson
 
     properties = read_record("uniform-json", content).properties
