@@ -232,7 +232,8 @@ def _colour(symbol: str) -> NDArray[np.float64]:
     from ase.data import atomic_numbers
     from ase.data.colors import jmol_colors
 
-    colour: NDArray[np.float64] = np.asarray(jmol_colors[atomic_numbers[symbol]], dtype=float)
+    number = atomic_numbers[symbol]  # the table ends with meitnerium
+    colour: NDArray[np.float64] = np.asarray(jmol_colors[min(number, len(jmol_colors) - 1)], dtype=float)
     return colour
 
 

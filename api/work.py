@@ -102,7 +102,8 @@ def project_query(text: str) -> dict[str, Any]:
     if re.fullmatch(r"([A-Z][a-z]?[\d.]*|[()*])+", text):
         return {"formula": text}
     raise UsageError(
-        f"{text!r} is no query to the Materials Project.", mend="mp:mp-149,mp-13 (ids), mp:Li-Fe-P-O (system) or mp:LiFePO4"
+        f"{text!r} is no query to the Materials Project.",
+        mend="mp:mp-149,mp-13 (ids), mp:Li-Fe-P-O (system) or mp:LiFePO4",
     )
 
 

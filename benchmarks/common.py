@@ -24,7 +24,9 @@ def data_folder() -> Path:
     """The shared data set, or an end with the reason."""
     folder = Path(os.environ.get("IONATLAS_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "structures" / "mp.jsonl.gz").exists():
-        sys.exit(f"This benchmark needs structures/mp.jsonl.gz in {folder}; set IONATLAS_DATA to the folder that has it.")
+        sys.exit(
+            f"This benchmark needs structures/mp.jsonl.gz in {folder}; set IONATLAS_DATA to the folder that has it."
+        )
     return folder
 
 
@@ -37,7 +39,9 @@ def own_store(keep: str | None = None) -> Iterator[Path]:
 
     home = Path(keep) if keep else Path(tempfile.mkdtemp(prefix="ionatlas-bench-"))
     home.mkdir(parents=True, exist_ok=True)
-    for name in [name for name in os.environ if name.startswith("IONATLAS_") and name not in ("IONATLAS_DATA", "IONATLAS_MONGOD")]:
+    for name in [
+        name for name in os.environ if name.startswith("IONATLAS_") and name not in ("IONATLAS_DATA", "IONATLAS_MONGOD")
+    ]:
         del os.environ[name]
     os.environ["IONATLAS_HOME"] = str(home)
     try:
@@ -88,7 +92,12 @@ def command(*arguments: str, timeout: float = 3600) -> tuple[float, subprocess.C
     """Run ``ionatlas`` as a user would; seconds and what it said."""
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "api.cli.main", *arguments], capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False
+        [sys.executable, "-m", "api.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        check=False,
     )
     return time.perf_counter() - started, done
 

@@ -75,7 +75,10 @@ class Writer(threading.Thread):
 def start_build() -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "api.cli.main", "build", "--workers", "2"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -116,7 +119,9 @@ def finish(build: subprocess.Popen[str], seconds: float) -> tuple[int | None, st
     return build.returncode, said
 
 
-def trial(kind: str, number: int, records: list[Any], duration: float, expected: Any, expected_index: Any) -> dict[str, Any]:
+def trial(
+    kind: str, number: int, records: list[Any], duration: float, expected: Any, expected_index: Any
+) -> dict[str, Any]:
     from store.connection import connect
 
     settings, database = prepare(f"crash_{kind}_{number}", records)
@@ -138,13 +143,29 @@ def trial(kind: str, number: int, records: list[Any], duration: float, expected:
     writer.stop()
     lost = writer.lost() + [key for name, keys in before.items() for key in keys - set(database[name].distinct("_id"))]
     now, now_index = contents(database), index_contents(settings)
-    different = [f"{name}/{key}" for name in COLLECTIONS for key in expected[name].keys() | now[name].keys() if expected[name].get(key) != now[name].get(key)]
-    different += [f"index/{key}" for key in expected_index.keys() | now_index.keys() if expected_index.get(key) != now_index.get(key)]
+    different = [
+        f"{name}/{key}"
+        for name in COLLECTIONS
+        for key in expected[name].keys() | now[name].keys()
+        if expected[name].get(key) != now[name].get(key)
+    ]
+    different += [
+        f"index/{key}"
+        for key in expected_index.keys() | now_index.keys()
+        if expected_index.get(key) != now_index.get(key)
+    ]
     database.client.drop_database(database.name)
     found = {
-        "kind": kind, "moment": round(moment, 2), "killed": killed is not None, "first exit": code, "second exit": again,
-        "acknowledged": len(writer.acknowledged), "lost": len(lost), "hung": code is None or again is None,
-        "different": different[:5], "said": "" if not (different or lost or code is None) else (said + said_again)[-1500:],
+        "kind": kind,
+        "moment": round(moment, 2),
+        "killed": killed is not None,
+        "first exit": code,
+        "second exit": again,
+        "acknowledged": len(writer.acknowledged),
+        "lost": len(lost),
+        "hung": code is None or again is None,
+        "different": different[:5],
+        "said": "" if not (different or lost or code is None) else (said + said_again)[-1500:],
     }
     print(f"  {found}", flush=True)
     return found
@@ -170,20 +191,26 @@ def main() -> None:
         duration = time.perf_counter() - started
         assert code in (0, 5), said
         expected, expected_index = contents(database), index_contents(settings)
-        print(f"undisturbed: {duration:.1f} s, " + ", ".join(f"{len(expected[name])} {name}" for name in COLLECTIONS), flush=True)
+        print(
+            f"undisturbed: {duration:.1f} s, " + ", ".join(f"{len(expected[name])} {name}" for name in COLLECTIONS),
+            flush=True,
+        )
         trials = [
             trial(kind, number, records, duration, expected, expected_index)
-            for kind in arguments.kinds.split(",") for number in range(arguments.trials)
+            for kind in arguments.kinds.split(",")
+            for number in range(arguments.trials)
         ]
     rows = []
     for kind in arguments.kinds.split(","):
         ours = [each for each in trials if each["kind"] == kind]
         hit = [each for each in ours if each["killed"]]
-        rows.append((
-            f"{kind} killed {len(hit)} times",
-            f"{sum(each['lost'] for each in ours)} lost, {sum(each['hung'] for each in ours)} hung, {sum(bool(each['different']) for each in ours)} different",
-            f"{sum(each['acknowledged'] for each in ours)} acknowledged writes beside the build's",
-        ))
+        rows.append(
+            (
+                f"{kind} killed {len(hit)} times",
+                f"{sum(each['lost'] for each in ours)} lost, {sum(each['hung'] for each in ours)} hung, {sum(bool(each['different']) for each in ours)} different",
+                f"{sum(each['acknowledged'] for each in ours)} acknowledged writes beside the build's",
+            )
+        )
     report("crash", rows, {"undisturbed seconds": duration, "trials": trials})
 
 

@@ -41,7 +41,10 @@ def changed_row(path: Path, place: int = 1000) -> Path:
 
 
 def explained(plans: list[Any]) -> dict[str, dict[str, Any]]:
-    return {plan.name: {"missing": plan.missing, "stale": plan.stale, "pending": plan.pending, "fresh": plan.fresh} for plan in plans}
+    return {
+        plan.name: {"missing": plan.missing, "stale": plan.stale, "pending": plan.pending, "fresh": plan.fresh}
+        for plan in plans
+    }
 
 
 def with_changed_builders(database: Any, settings: Any) -> dict[str, Any]:
@@ -84,7 +87,10 @@ def plain_maggma(database: Any, uri: str) -> dict[str, float]:
             return {"n": self.factor * len(orjson.loads(item["content"])["structure"]["species"])}
 
     def run() -> float:
-        stores = [MongoStore.from_uri(uri, name, database=database.name, key="key") for name in ("maggma_source", "maggma_target")]
+        stores = [
+            MongoStore.from_uri(uri, name, database=database.name, key="key")
+            for name in ("maggma_source", "maggma_target")
+        ]
         started = time.perf_counter()
         serial(Counter(*stores), no_bars=True)
         return time.perf_counter() - started
@@ -130,7 +136,9 @@ def measure(file: Path) -> None:
         runs = run_builds(database, settings, options=Options(workers=2))
         values["total"] = time.perf_counter() - started
         for run in runs:
-            print(f"  {run.name}: {run.built} built, {run.failed} failed, {run.seconds:.1f} s {run.reasons}", flush=True)
+            print(
+                f"  {run.name}: {run.built} built, {run.failed} failed, {run.seconds:.1f} s {run.reasons}", flush=True
+            )
     values["stages"] = {run.name: {"built": run.built, "failed": run.failed, "seconds": run.seconds} for run in runs}
     values["peak_memory_gb"] = memory.peak / 2**30
     values["peak_memory_server_gb"] = memory.peak_server / 2**30
@@ -153,15 +161,34 @@ def measure(file: Path) -> None:
     stale = {name: plan["missing"] + sum(plan["stale"].values()) + plan["pending"] for name, plan in one.items()}
     rows = [
         (f"ingest and build of {count:,} structures, 2 workers", f"{values['total']:.0f} s", "bar 600 s"),
-        *((f"    {name}", f"{stage['seconds']:.1f} s", f"{stage['built']:,} built, {stage['failed']} failed") for name, stage in values["stages"].items()),
+        *(
+            (f"    {name}", f"{stage['seconds']:.1f} s", f"{stage['built']:,} built, {stage['failed']} failed")
+            for name, stage in values["stages"].items()
+        ),
         ("peak memory, all processes and the server", f"{values['peak_memory_gb']:.2f} GB", "bar 6 GB"),
         ("ionatlas build, nothing to do (whole command)", f"{values['no-op']:.2f} s", "bar 5 s"),
-        ("plain maggma MapBuilder, nothing to do, one collection", f"{values['maggma']['no-op']:.2f} s", f"ratio {values['maggma']['no-op'] / values['no-op']:.2f} (ours checks {len(values['stages'])})"),
+        (
+            "plain maggma MapBuilder, nothing to do, one collection",
+            f"{values['maggma']['no-op']:.2f} s",
+            f"ratio {values['maggma']['no-op'] / values['no-op']:.2f} (ours checks {len(values['stages'])})",
+        ),
         ("stale after one changed source", json.dumps(stale), "bar 1 in each derived collection"),
         ("build of it (whole command)", f"{values['build of one changed source']:.2f} s", ""),
-        ("stale after a changed VERSION of composition", str(version["composition"]["stale"]), f"structures {version['structures']['stale']}, candidates {version['candidates']['stale']}, index pending {version['index/composition']['pending']:,}"),
-        ("stale after a changed parameter of structures", str(parameter["structures"]["stale"]), f"pending: composition {parameter['composition']['pending']:,}, candidates {parameter['candidates']['pending']:,}"),
-        ("plain maggma notices the changed parameter", "yes" if values["maggma"]["noticed the parameter"] else "no", "0 documents rebuilt"),
+        (
+            "stale after a changed VERSION of composition",
+            str(version["composition"]["stale"]),
+            f"structures {version['structures']['stale']}, candidates {version['candidates']['stale']}, index pending {version['index/composition']['pending']:,}",
+        ),
+        (
+            "stale after a changed parameter of structures",
+            str(parameter["structures"]["stale"]),
+            f"pending: composition {parameter['composition']['pending']:,}, candidates {parameter['candidates']['pending']:,}",
+        ),
+        (
+            "plain maggma notices the changed parameter",
+            "yes" if values["maggma"]["noticed the parameter"] else "no",
+            "0 documents rebuilt",
+        ),
     ]
     report("rebuild", rows, values)
 

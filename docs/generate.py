@@ -1,7 +1,7 @@
 """Write the reference pages from the code they describe: fields, collections, commands, settings, exit codes.
 
-    python docs/generate.py            # write docs/reference/*.md
-    python docs/generate.py --check    # exit 1 if a page is not what the code says
+python docs/generate.py            # write docs/reference/*.md
+python docs/generate.py --check    # exit 1 if a page is not what the code says
 """
 
 from __future__ import annotations
@@ -20,16 +20,30 @@ def fields_page() -> str:
     """The registry of fields."""
     from store.fields import FIELDS, candidate_fields
 
-    lines = ["# Fields", "", "Every name with its unit, type, meaning and source. What `ionatlas query` can ask for comes first.", ""]
+    lines = [
+        "# Fields",
+        "",
+        "Every name with its unit, type, meaning and source. What `ionatlas query` can ask for comes first.",
+        "",
+    ]
     head = "| field | unit | type | meaning | copied from | sortable | indexed |\n|---|---|---|---|---|---|---|"
     lines += ["## In candidates (can be asked for)", "", head]
     for field in candidate_fields():
         marks = ("yes" if field.sortable else "", "yes" if field.indexed else "")
-        lines.append(f"| `{field.name}` | {field.unit or ''} | {field.type} | {field.meaning} | `{field.source}` | {marks[0]} | {marks[1]} |")
-    lines += ["", "## In other documents", "", "| field | unit | type | shape | meaning | stands in |\n|---|---|---|---|---|---|"]
+        lines.append(
+            f"| `{field.name}` | {field.unit or ''} | {field.type} | {field.meaning} | `{field.source}` | {marks[0]} | {marks[1]} |"
+        )
+    lines += [
+        "",
+        "## In other documents",
+        "",
+        "| field | unit | type | shape | meaning | stands in |\n|---|---|---|---|---|---|",
+    ]
     for field in FIELDS.values():
         if not field.candidate:
-            lines.append(f"| `{field.name}` | {field.unit or ''} | {field.type} | {field.shape} | {field.meaning} | `{field.source}` |")
+            lines.append(
+                f"| `{field.name}` | {field.unit or ''} | {field.type} | {field.shape} | {field.meaning} | `{field.source}` |"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -73,8 +87,16 @@ def commands_page() -> str:
         if parameters:
             lines.extend(["", "| argument or option | meaning | default |", "|---|---|---|"])
         for each in parameters:
-            shown = ", ".join(f"`{option}`" for option in each.opts) if each.param_type_name == "option" else f"`{each.name.upper()}`"
-            default = "" if each.default is None or callable(each.default) or repr(each.default).startswith("Sentinel") else f"`{each.default}`"
+            shown = (
+                ", ".join(f"`{option}`" for option in each.opts)
+                if each.param_type_name == "option"
+                else f"`{each.name.upper()}`"
+            )
+            default = (
+                ""
+                if each.default is None or callable(each.default) or repr(each.default).startswith("Sentinel")
+                else f"`{each.default}`"
+            )
             meaning = " ".join((getattr(each, "help", None) or "").split()).replace("|", "\\|")
             lines.append(f"| {shown} | {meaning} | {default} |")
         for inner, below in sorted(getattr(command, "commands", {}).items()):
@@ -88,9 +110,18 @@ def settings_page() -> str:
     """The settings."""
     from store.settings import Settings
 
-    lines = ["# Settings", "", "Environment variables, read when a command starts.", "", "| variable | default | meaning |", "|---|---|---|"]
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables, read when a command starts.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
     for name, field in Settings.model_fields.items():
-        default = "the user's data folder" if name == "home" else ("" if field.default is None else f"`{field.default}`")
+        default = (
+            "the user's data folder" if name == "home" else ("" if field.default is None else f"`{field.default}`")
+        )
         lines.append(f"| `IONATLAS_{name.upper()}` | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -205,8 +206,10 @@ class FaissFlat:
         return self._faiss.rev_swig_ptr(self._index.get_xb(), count * self._dimension).reshape(count, self._dimension)
 
     def _slots_of(self, allowed_ids: Collection[str]) -> NDArray[np.int64]:
-        slots = {self._slot[identifier] for identifier in allowed_ids if identifier in self._slot}
-        return np.sort(np.fromiter(slots, dtype=np.int64, count=len(slots)))
+        slots = np.fromiter(map(self._slot.get, allowed_ids, repeat(-1)), dtype=np.int64, count=len(allowed_ids))
+        mask = np.zeros(len(self._slot), dtype=bool)
+        mask[slots[slots >= 0]] = True
+        return np.flatnonzero(mask)
 
     def _parameters(self, allowed: NDArray[np.int64] | None) -> Any:
         if allowed is None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
+    from pymatgen.core.structure import Structure
 
 Occupancy = dict[str, float]
 
@@ -65,7 +65,7 @@ class Crystal:
         )
 
     @classmethod
-    def from_sites(cls, lattice: Any, sites: list[Mapping[str, float]], frac_coords: Any) -> Crystal:
+    def from_sites(cls, lattice: Any, sites: Sequence[Mapping[str, float]], frac_coords: Any) -> Crystal:
         """Make a crystal whose sites are given as ``{symbol: occupancy}``; ordered if every site is full and pure."""
         ordered = all(len(site) == 1 and abs(next(iter(site.values())) - 1.0) < 1e-8 for site in sites)
         if ordered:
@@ -86,7 +86,8 @@ class Crystal:
 
     def to_pymatgen(self) -> Structure:
         """Convert to a pymatgen ``Structure`` (sites in the same order)."""
-        from pymatgen.core import Lattice, Structure
+        from pymatgen.core.lattice import Lattice
+        from pymatgen.core.structure import Structure
 
         sites: Any = list(self.species) if self.occupancies is None else [dict(site) for site in self.occupancies]
         return Structure(Lattice(self.lattice), sites, self.frac_coords)

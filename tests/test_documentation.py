@@ -13,7 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_reference_pages_are_what_the_code_says() -> None:
     done = subprocess.run(
-        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "docs/generate.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
@@ -56,7 +61,9 @@ def test_public_docstring_examples_run() -> None:
     ]
     failed, tried = [], 0
     for name in modules:
-        result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+        result = doctest.testmod(
+            importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+        )
         tried += result.attempted
         if result.failed:
             failed.append(f"{name}: {result.failed}")

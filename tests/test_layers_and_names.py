@@ -30,7 +30,10 @@ def test_every_dependency_has_an_exact_version_in_the_constraints() -> None:
     from packaging.utils import canonicalize_name
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     exact = dict(re.split("==", line, maxsplit=1) for line in lines if line and not line.startswith("#"))
     exact = {canonicalize_name(name): version for name, version in exact.items()}

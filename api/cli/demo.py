@@ -45,9 +45,11 @@ def demo(
 
         close_connections()
         stop_server(load_settings())
-    _say(f"All of it took {time.perf_counter() - started:.0f} s. The store stays in {folder / 'store'}; to go on asking:")
+    _say(
+        f"All of it took {time.perf_counter() - started:.0f} s. The store stays in {folder / 'store'}; to go on asking:"
+    )
     typer.echo(f"  export IONATLAS_HOME={shlex.quote(str(folder / 'store'))} IONATLAS_DATABASE={DATABASE}")
-    typer.echo("  .venv/bin/ionatlas query 'elements HAS ALL \"Li\",\"P\"' --sort density")
+    typer.echo('  .venv/bin/ionatlas query \'elements HAS ALL "Li","P"\' --sort density')
 
 
 def _say(text: str) -> None:
@@ -101,7 +103,9 @@ def _change_one() -> None:
     from store.settings import load_settings
 
     database = connect(load_settings())
-    _say(f"5. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?")
+    _say(
+        f"5. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
+    )
     key = _give_changed(database)
     _run("build", "--explain")
     _run("build", may_fail=True)

@@ -77,7 +77,7 @@ class StampTables:
         """Forget a collection that was written to."""
         for kept in (self._kept, self._other):
             for name in [name for name in kept if name[0] == collection]:
-                del kept[name]  # type: ignore[attr-defined]
+                del kept[name]
 
     def _read(
         self, collection: str, prefix: str, group: str, query: dict[str, Any], projection: dict[str, int]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builders.structures.elements import element_table
-from builders.structures.formulas import Formulas, describe_composition
+from builders.structures.formulas import Formulas, describe_composition, formula_units
 from builders.structures.hashing import PRIMITIVE_SYMPREC, StructureHash, structure_hash
 from builders.structures.invariants import N_DISTANCES, crystal_invariants
 from builders.structures.neighbours import neighbourhood, points_of
@@ -150,7 +150,7 @@ def analyse(crystal: Crystal, *, symprec: float = 0.01, angle_tolerance: float |
     around = neighbourhood(points, N_DISTANCES)
     symmetry = find_symmetry(given, symprec, angle_tolerance, min_distance=around.min_distance)
     amounts = given.amounts()
-    formulas = describe_composition(amounts)
+    formulas = describe_composition(amounts, 1 if given.is_ordered else formula_units(given.species))
     prototype, anonymous = prototype_labels(given.species, symmetry)
     invariants = crystal_invariants(given, points, around)
     table = element_table()

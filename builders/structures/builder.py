@@ -66,8 +66,8 @@ def _about(read: ReadResult, source: dict[str, Any], flags: Any) -> dict[str, An
     if known["experimental"] is None and isinstance(read.properties.get("icsd"), bool):
         known["experimental"] = read.properties["icsd"]
     for name in ("formation_energy_per_atom", "energy_above_hull", "band_gap"):
-        if known[name] is not None:
-            known[name] = float(known[name])
+        value = known[name]
+        known[name] = None if value is None else float(value)
     references = [*(source.get("references") or []), *read.references]
     return {
         **known,

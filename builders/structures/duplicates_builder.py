@@ -57,7 +57,8 @@ class DuplicatesBuilder(IncrementalBuilder):
             )
             for each in inputs["structures"]
         ]
-        clusters = find_duplicates(members)
+        given = self.settings
+        clusters = find_duplicates(members, ltol=given.ltol, stol=given.stol, angle_tol=given.angle_tol)
         return {
             "members": [each[0] for each in members],
             "clusters": [{"representative": names[0], "members": list(names)} for names in clusters],

@@ -1,26 +1,25 @@
 """Formula fields: pymatgen's reduced formula, and the reduced and anonymous formulas of OPTIMADE.
 
-Compositions of disordered crystals are brought to whole numbers where a formula of at most a hundred atoms says them
-within a thousandth of an atomic fraction; else they keep decimals. Either way the result depends on the atomic fractions
-only, so that a crystal and its supercell have one formula.
+Compositions of disordered crystals are brought to whole numbers where a formula of at most a hundred atoms says them;
+else they keep three decimals in the formula unit of the sites. Either way a crystal and its supercell have one formula.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 LARGEST_FORMULA = 100
 """Atoms in a whole-number formula made from partial occupancies."""
-FRACTION_TOLERANCE = 1e-3
-"""How far an atomic fraction may be moved to reach whole numbers."""
-_PARTS = 1000  # an OPTIMADE formula needs whole numbers: the last resort is parts in a thousand
-_SIMPLE = 12  # largest denominator of a ratio between two elements that is taken for exact
+FRACTION_TOLERANCE = 2e-4
+"""How far an atomic fraction may be moved to reach whole numbers: enough for thirds given as 0.333."""
+_DECIMALS = 3
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,16 @@ class Formulas:
     whole: tuple[int, ...]
 
 
-def describe_composition(amounts: Mapping[str, float]) -> Formulas:
+def describe_composition(amounts: Mapping[str, float], units: int = 1) -> Formulas:
     """Write the formulas of a composition.
 
     Parameters
     ----------
     amounts : mapping
         ``{element symbol: atoms in the cell}``, each above zero.
+    units : int
+        Formula units in the cell, for amounts that stay fractional: the greatest common divisor of the numbers of sites
+        of each kind (see :func:`formula_units`).
 
     Returns
     -------
@@ -74,17 +76,27 @@ def describe_composition(amounts: Mapping[str, float]) -> Formulas:
     ('LiFePO4', 'FeLiO4P', 'A4BCD')
     >>> describe_composition({"Li": 1.5, "Co": 3.0, "O": 6.0}).formula
     'Li(CoO2)2'
-    >>> describe_composition({"Mg": 3.492, "Fe": 0.508, "Si": 4.0, "O": 12.0}).formula
-    'Mg0.873Fe0.127SiO3'
+    >>> enstatite = describe_composition({"Mg": 3.492, "Fe": 0.508, "Si": 4.0, "O": 12.0}, units=4)
+    >>> enstatite.formula, enstatite.reduced
+    ('Mg0.873Fe0.127SiO3', 'Fe127Mg873O3000Si1000')
     """
     elements = tuple(sorted(amounts))
     values = [amounts[element] for element in elements]
     if all(value == int(value) for value in values):
         return _describe(elements, reduced_counts(tuple([int(value) for value in values])), None)
-    total = sum(values)
-    # Six digits: the same fractions from a cell and from its supercell must be one key.
-    fractions = tuple([round(value / total, 6) for value in values])
-    return _describe_fractions(elements, fractions)
+    # Rounded: a cell and its supercell must give one key in spite of rounding errors.
+    return _describe_fractional(elements, tuple([round(value / units, 6) for value in values]))
+
+
+def formula_units(species: Iterable[str]) -> int:
+    """Count the formula units of a cell by its kinds of sites.
+
+    Examples
+    --------
+    >>> formula_units(["Fe0.127Mg0.873"] * 4 + ["Si"] * 4 + ["O"] * 12)
+    4
+    """
+    return math.gcd(*Counter(species).values())
 
 
 @lru_cache(maxsize=65536)
@@ -107,12 +119,13 @@ def _describe(elements: tuple[str, ...], whole: tuple[int, ...], decimal: tuple[
 
 
 @lru_cache(maxsize=16384)
-def _describe_fractions(elements: tuple[str, ...], fractions: tuple[float, ...]) -> Formulas:
-    small = whole_numbers(fractions, LARGEST_FORMULA, FRACTION_TOLERANCE)
+def _describe_fractional(elements: tuple[str, ...], amounts: tuple[float, ...]) -> Formulas:
+    total = sum(amounts)
+    small = whole_numbers([amount / total for amount in amounts], LARGEST_FORMULA, FRACTION_TOLERANCE)
     if small is not None:
         return _describe(elements, small, None)
-    parts = tuple([max(1, round(fraction * _PARTS)) for fraction in fractions])
-    return _describe(elements, reduced_counts(parts), _decimals(fractions))
+    parts = tuple([max(1, round(amount * 10**_DECIMALS)) for amount in amounts])
+    return _describe(elements, reduced_counts(parts), tuple([part / 10**_DECIMALS for part in parts]))
 
 
 def reduced_counts(counts: tuple[int, ...]) -> tuple[int, ...]:
@@ -148,30 +161,6 @@ def whole_numbers(fractions: Sequence[float], largest: int, tolerance: float) ->
         ):
             return tuple(numbers)
     return None
-
-
-def _decimals(fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """Scale so that the commonest element and those in a simple ratio to it have small whole numbers."""
-    most = max(fractions)
-    denominators = []
-    for fraction in fractions:
-        exact = next((q for q in range(1, _SIMPLE + 1) if _near_whole(fraction / most * q, q)), None)
-        denominators.append(exact)
-    simple = [q for q in denominators if q is not None]
-    if len(simple) == 1:
-        return tuple([round(fraction, 4) for fraction in fractions])  # an alloy: one atom in all
-    unit = math.lcm(*simple) / most
-    scaled = [fraction * unit for fraction in fractions]
-    return tuple(
-        [
-            float(round(value)) if exact is not None else max(round(value, 4), 1e-4)
-            for value, exact in zip(scaled, denominators, strict=True)
-        ]
-    )
-
-
-def _near_whole(value: float, denominator: int) -> bool:
-    return round(value) > 0 and abs(value - round(value)) < 2e-4 * denominator
 
 
 def optimade_reduced(elements: Sequence[str], whole: Sequence[int]) -> str:

@@ -185,7 +185,7 @@ def neighbourhood(points: Points, k: int = 24) -> Neighbourhood:
     Raises
     ------
     CoincidentAtoms
-        Two sites are nearer than 0.1 Å.
+        Two sites are nearer than 0.1 Å and not alternatives of one partly occupied place.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def neighbourhood(points: Points, k: int = 24) -> Neighbourhood:
     if n_sites > _MANY:
         for first in range(0, n_sites, 256):
             some = np.arange(first, min(first + 256, n_sites))
-            _refuse_coincident(pairs_within(points, COINCIDENT, some))
+            _refuse_coincident(pairs_within(points, COINCIDENT, some), points.weights)
     start = radius = min(_START * points.spacing, _START_LIMIT)
     pairs = pairs_within(points, radius)
     flags = _refuse_coincident(pairs, points.weights)
@@ -218,25 +218,26 @@ def neighbourhood(points: Points, k: int = 24) -> Neighbourhood:
     return Neighbourhood(smallest, nearest, pairs, start, flags)
 
 
-def _refuse_coincident(pairs: Pairs, weights: NDArray[np.float64] | None = None) -> tuple[str, ...]:
+def _refuse_coincident(pairs: Pairs, weights: NDArray[np.float64] | None) -> tuple[str, ...]:
     """Raise for coincident atoms; return flags about atoms that are merely too close."""
     if not len(pairs.distance) or float(pairs.distance.min()) >= CLOSE:
         return ()
-    first = int(pairs.distance.argmin())
-    if pairs.distance[first] < COINCIDENT:
-        one, other = sorted((int(pairs.centre[first]) + 1, int(pairs.neighbour[first]) + 1))
-        raise CoincidentAtoms(
-            f"Sites {one} and {other} are {pairs.distance[first]:.4f} Å apart; at least {COINCIDENT} Å was expected."
-        )
-    if weights is None:
-        return (FLAG_CLOSE,)
-    close = pairs.distance < CLOSE
-    together = weights[pairs.centre[close]] + weights[pairs.neighbour[close]]
+    close = np.flatnonzero(pairs.distance < CLOSE)
     flags = []
-    if (together > 1.0 + 1e-3).any():
+    if weights is not None:
+        # Sites that share one atom are never both occupied: a split site is no mistake.
+        shared = weights[pairs.centre[close]] + weights[pairs.neighbour[close]] <= 1.0 + 1e-3
+        if shared.any():
+            flags.append(FLAG_SPLIT)
+        close = close[~shared]
+    if len(close):
+        first = close[int(pairs.distance[close].argmin())]
+        if pairs.distance[first] < COINCIDENT:
+            one, other = sorted((int(pairs.centre[first]) + 1, int(pairs.neighbour[first]) + 1))
+            raise CoincidentAtoms(
+                f"Sites {one} and {other} are {pairs.distance[first]:.4f} Å apart; at least {COINCIDENT} Å was expected."
+            )
         flags.append(FLAG_CLOSE)
-    if (together <= 1.0 + 1e-3).any():
-        flags.append(FLAG_SPLIT)
     return tuple(flags)
 
 

@@ -15,7 +15,7 @@ from store.errors import SourceError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TERM: Final = re.compile(r"([+-]?)(\d+(?:\.\d*)?(?:/\d+(?:\.\d*)?)?|\.\d+)?\*?([xyzXYZ]?)")
+_TERM: Final = re.compile(r"([+-]{0,2})(\d+(?:\.\d*)?(?:/\d+(?:\.\d*)?)?|\.\d+)?\*?([xyzXYZ]?)")
 _MAX_OPERATIONS: Final = 10_000
 
 
@@ -76,7 +76,7 @@ def _parse_expression(part: str, whole: str) -> tuple[list[float], float]:
         match = _TERM.match(part, position)
         if match is None or match.end() == position or not (match[2] or match[3]) or (position and not match[1]):
             raise SourceError(f"The symmetry operation {whole[:80]!r} cannot be read at {part[position:][:20]!r}.")
-        value = _fraction(match[2], whole) * (-1 if match[1] == "-" else 1)
+        value = _fraction(match[2], whole) * (-1) ** match[1].count("-")
         if match[3]:
             row["xyz".index(match[3].lower())] += float(value)
         else:

@@ -73,12 +73,12 @@ def read_uniform(content: bytes) -> ReadResult:
     if not isinstance(structure, dict):
         raise SourceError("The record's structure is no JSON object.")
     warnings: list[str] = []
-    properties = keep_properties(row, ("id", "source", "structure", "formula", "licence", "name"))
+    properties = keep_properties(row, ("id", "source", "structure", "formula", "licence", "license", "name"))
     if row.get("formula"):
         properties["formula_reported"] = str(row["formula"])
     if isinstance(row.get("icsd"), bool):
         properties["experimental"] = row["icsd"]
-    name, licence = row.get("name"), row.get("licence")
+    name, licence = row.get("name"), row.get("licence") or row.get("license")
     return ReadResult(
         _structure(structure, warnings),
         properties,

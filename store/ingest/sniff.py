@@ -146,7 +146,8 @@ def classify(value: Any) -> Claim | None:
         unique = _text(value.get("unique_id"))
         return Claim("ase-json", f"ase-{unique}" if unique else None)
     if "structure" in value and (structure is None or (isinstance(structure, dict) and "lattice" in structure)):
-        return Claim("uniform-json", _text(value.get("id")), _text(value.get("source")), _text(value.get("licence")))
+        terms = value.get("licence") or value.get("license")
+        return Claim("uniform-json", _text(value.get("id")), _text(value.get("source")), _text(terms))
     return None
 
 

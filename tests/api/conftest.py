@@ -36,7 +36,13 @@ def records() -> list[dict[str, Any]]:
     }
     conventional = [("Na", [0, 0, 0]), ("Na", [0, 0.5, 0.5]), ("Na", [0.5, 0, 0.5]), ("Na", [0.5, 0.5, 0])]
     conventional += [("Cl", [0.5, 0.5, 0.5]), ("Cl", [0.5, 0, 0]), ("Cl", [0, 0.5, 0]), ("Cl", [0, 0, 0.5])]
-    perovskite = [("Sr", [0, 0, 0]), ("Ti", [0.5] * 3), ("O", [0.5, 0.5, 0]), ("O", [0.5, 0, 0.5]), ("O", [0, 0.5, 0.5])]
+    perovskite = [
+        ("Sr", [0, 0, 0]),
+        ("Ti", [0.5] * 3),
+        ("O", [0.5, 0.5, 0]),
+        ("O", [0.5, 0, 0.5]),
+        ("O", [0, 0.5, 0.5]),
+    ]
     made: list[tuple[dict[str, Any], dict[str, Any]]] = [
         (rock_salt("Na", "Cl", 5.64), {"band_gap": 5.0, "energy_above_hull": 0.0}),
         (rock_salt("Li", "Cl", 5.13), {"band_gap": 6.3, "energy_above_hull": 0.0}),

@@ -340,9 +340,7 @@ def test_mrun_runs_the_same_builder(numbers: Any, settings: Any, tmp_path: Any) 
     file = tmp_path / "doubler.json"
     file.write_text(json.dumps(described))
     for extra in ([], ["-n", "2"]):
-        ran = subprocess.run(
-            [*MRUN, *extra, str(file)], capture_output=True, text=True, timeout=120, check=False
-        )
+        ran = subprocess.run([*MRUN, *extra, str(file)], capture_output=True, text=True, timeout=120, check=False)
         assert numbers["doubles"].count_documents({}) == 9, ran.stderr
         assert numbers["build_state"].count_documents({}) == 1
     put(numbers, number("n4", 4.0))
@@ -357,9 +355,7 @@ def test_mrun_does_not_look_well_when_items_failed(numbers: Any, settings: Any, 
     put(numbers, number("n4", 4.0, mode="fail"))
     file = tmp_path / "doubler.json"
     file.write_text(json.dumps(Doubler(uri=settings.mongodb_uri, database=settings.database).as_dict()))
-    ran = subprocess.run(
-        [*MRUN, str(file)], capture_output=True, text=True, timeout=120, check=False
-    )
+    ran = subprocess.run([*MRUN, str(file)], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode != 0
     assert "recorded in build_state" in ran.stderr
 

@@ -48,18 +48,19 @@ def encode(*values: float) -> str:
 def made(**changes: Any) -> bytes:
     """A row of our own in larixite's layout: scheelite with water on a site of its own."""
     row = {
-        "id": 1, "formula": "Ca W O4", "compound": "<missing>", "pub_title": " Of scheelite\n Sample: A", "formula_title": "<missing>",
+        "id": 1, "formula": "Ca W O4", "compound": "<missing>", "pub_title": " Of scheelite\n Sample: A",
+        "formula_title": "<missing>",
         "a": "5.243", "b": "5.243", "c": "11.376", "alpha": "90", "beta": "90", "gamma": "90", "crystal_density": "6.1",
         "atoms_sites": '["Ca", "W1", "O"]', "atoms_x": encode(0, 0, 0.1504), "atoms_y": encode(0.25, 0.25, 0.0085),
         "atoms_z": encode(0.625, 0.125, 0.2111), "atoms_occupancy": "0",
         "spacegroup": {"hm_notation": "I 41/a %var2%", "symmetry_xyz": orjson.dumps(SCHEELITE).decode()},
         "mineral": "Scheelite",
-        "publication": {"journalname": "J", "volume": "1", "year": 1950, "page_first": "2", "page_last": "3", "authors": ["A B", "C D"]},
+        "publication": {"journalname": "J", "volume": "1", "year": 1950, "page_first": "2", "page_last": "3",
+                        "authors": ["A B", "C D"]},
     }  # fmt: skip
     return orjson.dumps({**row, **changes})
 
 
-CENTRED = ("x,y,z", "1/2+x,1/2+y,1/2+z")
 HALF = (
     "x,y,z",
     "-x,1/2-y,z",
@@ -104,10 +105,10 @@ def test_unknown_occupancies_are_full_and_unknown_places_refused() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"a": "x"}, {"a": None}, {"gamma": "0"}, {"atoms_sites": "[]"}, {"atoms_sites": "{"}, {"atoms_sites": None}, {"atoms_x": "0"},
-        {"atoms_x": "not base64"}, {"atoms_x": encode(0, 0)}, {"spacegroup": None}, {"spacegroup": {"symmetry_xyz": "[]"}},
-        {"spacegroup": {"symmetry_xyz": '["x,y"]'}}, {"atoms_sites": '["Ca", "Qq", "O"]'}, {"atoms_occupancy": encode(1, 1.2, 1)},
-        {"atoms_occupancy": encode(0, 0, 0)}, {"atoms_x": encode(0, 0, 0.1)[:-2]},
+        {"a": "x"}, {"a": None}, {"gamma": "0"}, {"atoms_sites": "[]"}, {"atoms_sites": "{"}, {"atoms_sites": None},
+        {"atoms_x": "0"}, {"atoms_x": "not base64"}, {"atoms_x": encode(0, 0)}, {"atoms_x": encode(0, 0, 0.1)[:-2]},
+        {"spacegroup": None}, {"spacegroup": {"symmetry_xyz": "[]"}}, {"spacegroup": {"symmetry_xyz": '["x,y"]'}},
+        {"atoms_sites": '["Ca", "Qq", "O"]'}, {"atoms_occupancy": encode(1, 1.2, 1)}, {"atoms_occupancy": encode(0, 0, 0)},
     ],
 )  # fmt: skip
 def test_damaged_rows_are_refused_with_a_reason(changes: dict[str, Any]) -> None:

@@ -41,11 +41,13 @@ GIVEN = {
     "poscar": b"cube\n1.0\n3 0 0\n0 3 0\n0 0 3\nPo\n1\nDirect\n0 0 0\n",
     "extxyz": b'1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 pbc="T T T"\nPo 0 0 0\n',
     "uniform-json": json.dumps({"id": "x", "structure": STRUCTURE}).encode(),
-    "pymatgen-json": b'{"lattice":{"matrix":[[3,0,0],[0,3,0],[0,0,3]]},"sites":[{"species":[{"element":"Po","occu":1}],"abc":[0,0,0]}]}',
+    "pymatgen-json": b'{"lattice":{"matrix":[[3,0,0],[0,3,0],[0,0,3]]},'
+    b'"sites":[{"species":[{"element":"Po","occu":1}],"abc":[0,0,0]}]}',
     "ase-json": b'{"numbers":[84],"positions":[[0,0,0]],"cell":[[3,0,0],[0,3,0],[0,0,3]],"pbc":7}',
 }
 FILES = ["x", "x.cif", "x.json", "x.jsonl", "x.xyz", "POSCAR", "x.zip", "x.tar", "x.gz", "x.db"]
 
+any_bytes = st.binary(max_size=500) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace"))
 json_values: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -56,8 +58,7 @@ json_values: Any = st.recursive(
 def check_reader(kind: str, content: bytes) -> None:
     try:
         result = read_record(kind, content)
-    except (SourceError, StructureError) as error:
-        assert str(error)
+    except (SourceError, StructureError):
         return
     assert isinstance(result, ReadResult)
     assert result.crystal.n_sites > 0
@@ -67,7 +68,7 @@ def check_reader(kind: str, content: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from(FORMATS),
-    st.binary(max_size=400) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")),
+    any_bytes,
 )
 def test_readers_take_any_bytes(kind: str, content: bytes) -> None:
     check_reader(kind, content)
@@ -118,7 +119,7 @@ def check_splitter(path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.binary(max_size=600) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "replace")))
+@given(content=any_bytes)
 @example(content=b"[")
 @example(content=b"{")
 @example(content=b"\xff\xfe")

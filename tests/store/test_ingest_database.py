@@ -290,6 +290,43 @@ def test_an_interrupted_process_leaves_nothing_half_done(settings: Settings, sto
     assert all(len(document["origins"]) == 1 for document in store["sources"].find({}, {"origins": 1}))
 
 
+def test_a_server_that_dies_and_comes_back_loses_nothing(private_settings: Settings) -> None:
+    from store.connection import connect
+    from store.server import ensure_server
+
+    database = connect(private_settings)
+    migrate(database)
+
+    def die(done: int, total: int | None) -> None:
+        if done == 300:
+            os.kill(ensure_server(private_settings).pid, signal.SIGKILL)
+            connect(private_settings)  # what any other command would do: the server is started again
+
+    records = (Record("poscar", POSCAR + str(number).encode(), f"p-{number}") for number in range(1_000))
+    report = ingest(database, records, batch=100, progress=die)
+    assert report.total == 1_000
+    assert connect(private_settings)["sources"].count_documents({}) == 1_000
+
+
+def test_a_server_that_stays_away_is_told(private_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from store.connection import connect
+    from store.errors import ServerUnavailable
+    from store.server import ensure_server
+
+    settings = private_settings.model_copy(update={"server_timeout": 1.0})
+    monkeypatch.setattr("store.ingest.ingest._PATIENCE", 0.5)
+    database = connect(settings)
+
+    def die(done: int, total: int | None) -> None:
+        if done == 200:
+            os.kill(ensure_server(private_settings).pid, signal.SIGKILL)
+
+    records = (Record("poscar", POSCAR + str(number).encode(), f"p-{number}") for number in range(1_000))
+    with pytest.raises(ServerUnavailable, match="went away"):
+        ingest(database, records, batch=100, progress=die)
+    assert connect(private_settings)["sources"].count_documents({}) >= 200
+
+
 @pytest.mark.data
 def test_the_shared_uniform_files(store: Store, data_folder: Path) -> None:
     report = ingest(store, data_folder / "ionic")

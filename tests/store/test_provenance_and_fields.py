@@ -19,7 +19,11 @@ from store.fields import FIELDS, candidate_fields, nearest
 from store.provenance import content_hash, describe_error, join_hashes, reject_non_finite, split_hashes
 
 json_like = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
@@ -99,7 +103,12 @@ def test_units_stand_in_the_registry_and_never_in_a_name() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("bandgap", "band_gap"), ("e_above_hull", "energy_above_hull"), ("densty", "density"), ("spacegroup", "space_group_number")],
+    [
+        ("bandgap", "band_gap"),
+        ("e_above_hull", "energy_above_hull"),
+        ("densty", "density"),
+        ("spacegroup", "space_group_number"),
+    ],
 )
 def test_nearest_names(typed: str, meant: str) -> None:
     assert nearest(typed, 1)[0].name == meant

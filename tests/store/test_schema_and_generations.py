@@ -61,7 +61,15 @@ def test_a_good_document_is_taken_whoever_writes(migrated: Any) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"dimension": "two"}, {"dimension": 0}, {"hash": "short"}, {"vector": "text"}, {"stamp": {}}, {"material": "absent"}, {"extra": 1}],
+    [
+        {"dimension": "two"},
+        {"dimension": 0},
+        {"hash": "short"},
+        {"vector": "text"},
+        {"stamp": {}},
+        {"material": "absent"},
+        {"extra": 1},
+    ],
 )
 def test_a_bad_document_is_refused_by_the_server(migrated: Any, changes: dict[str, Any]) -> None:
     with pytest.raises(WriteError, match="validation"):
