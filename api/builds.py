@@ -87,10 +87,16 @@ def chosen(names: Sequence[str] | None) -> tuple[list[type[IncrementalBuilder]],
 
 
 def matching_materials(database: Database[Any], text: str) -> set[str]:
-    """Ids of the structures that match a filter; the field names are those of ``ionatlas query``."""
-    from api.filters import compile_filter
+    """Ids of the structures that match a filter; the field names are those of ``ionatlas query``.
 
-    found = database["structures"].find(compile_filter(text).query, {"_id": 1})
+    A filter on what only candidates have (``duplicate_of``) is asked there.
+    """
+    from api.filters import compile_filter
+    from store.fields import FIELDS
+
+    compiled = compile_filter(text)
+    structural = all(FIELDS[name].source.startswith("structures.") for name in compiled.fields)
+    found = database["structures" if structural else "candidates"].find(compiled.query, {"_id": 1})
     return {document["_id"] for document in found}
 
 

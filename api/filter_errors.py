@@ -65,7 +65,9 @@ def picture(text: str, start: int, end: int) -> str:
 
 def with_picture(error: E, text: str, start: int, end: int) -> E:
     """Add the picture of the place to an error."""
-    return type(error)(f"{error.message}\n{picture(text, start, end)}", mend=error.mend)
+    # What mends it is told on a line of its own, not behind the carets.
+    close = "\n" if error.mend else ""
+    return type(error)(f"{error.message}\n{picture(text, start, end)}{close}", mend=error.mend)
 
 
 def unknown_field(text: str, name: str, start: int, end: int) -> UnknownField:

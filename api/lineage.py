@@ -51,7 +51,7 @@ def _trace(
         return Lineage(id, field, None, field.source, [_record(database, "sources", id)])
     document = database[collection].find_one({"_id": keys[0]}, {path: 1}) or {}
     value = keys[0] if field.name == "id" else _follow(document, path)
-    tracer = _Tracer(database, id)
+    tracer = _Tracer(database, id, field.source.split(".", 1)[0])
     return Lineage(id, field, value, field.source, [tracer.step(collection, key) for key in keys])
 
 
@@ -93,9 +93,10 @@ def _record(database: Database[dict[str, Any]], collection: str, key: str) -> St
 class _Tracer:
     """Follows the documents that one value was made from."""
 
-    def __init__(self, database: Database[dict[str, Any]], material: str) -> None:
+    def __init__(self, database: Database[dict[str, Any]], material: str, copied_from: str) -> None:
         self._database = database
         self._material = material
+        self._copied_from = copied_from
         self._makers = _makers()
         self._done: dict[tuple[str, str], Step] = {}
 
@@ -124,7 +125,9 @@ class _Tracer:
             return Step(collection, key, document["hash"], "of a builder that is not known here", **told)
         builder = maker()
         places = {role.role: _places(self._database, role, key) for role in builder.inputs()}
-        inputs, more = self._inputs(builder.inputs(), places)
+        # A candidate is a row of copies: what its other columns were copied from says nothing about this one.
+        roles = [role for role in builder.inputs() if collection != "candidates" or role.collection == self._copied_from]
+        inputs, more = self._inputs(roles, places)
         return Step(
             collection,
             key,

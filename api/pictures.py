@@ -35,7 +35,7 @@ def table_place(number: int) -> tuple[int, int]:
     Examples
     --------
     >>> table_place(1), table_place(26), table_place(60)
-    ((0, 0), (3, 7), (8, 5))
+    ((0, 0), (3, 7), (8, 6))
     """
     row = next(period for period, last in enumerate(_NOBLE) if number <= last)
     first = 1 if row == 0 else _NOBLE[row - 1] + 1

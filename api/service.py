@@ -81,6 +81,8 @@ class Service:
                 f"The query took longer than {SECONDS:.0f} s and was stopped.",
                 mend="narrow the filter, or filter and sort by fields with an index (ionatlas fields shows them)",
             ) from None
+        except UnicodeEncodeError:
+            raise UsageError("A broken character was given.", mend="write it in UTF-8") from None
         except PyMongoError as error:
             raise DatabaseError(f"MongoDB refused the query: {error}.", mend="ionatlas db status") from error
 
@@ -199,7 +201,7 @@ class Service:
                 "duplicates": database["duplicates"].find_one({"clusters.members": id}),
                 "embeddings": list(database["embeddings"].find({"material": id}, {"vector": 0}, sort=[("_id", 1)])),
                 "failures": list(
-                    database["build_state"].find({"key": {"$in": _keys(database, id)}}, sort=[("_id", 1)])
+                    database["build_state"].find({"_id": {"$in": _failure_ids(database, id)}}, sort=[("_id", 1)])
                 ),
             }
 
@@ -320,13 +322,14 @@ def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | Non
     return next(iter(database["sources"].aggregate(pipeline)), None)
 
 
-def _keys(database: Database[dict[str, Any]], id: str) -> list[str]:
-    """Keys under which builders may know a material: itself, with a model's prefix, its formula."""
+def _failure_ids(database: Database[dict[str, Any]], id: str) -> list[str]:
+    """Ids in ``build_state`` under which builders may know a material: itself, with a model's prefix, its formula."""
     from builders.registry import BUILDERS, builder_class
 
-    keys = [id, *(builder_class(name).PREFIX + id for name in BUILDERS if builder_class(name).PREFIX)]
     structure = database["structures"].find_one({"_id": id}, {"chemical_formula_reduced": 1})
-    return [*keys, structure["chemical_formula_reduced"]] if structure else keys
+    keys = [id, structure["chemical_formula_reduced"]] if structure else [id]
+    builders = [builder_class(name) for name in BUILDERS]
+    return [f"{builder.NAME}/{builder.PREFIX}{key}" for builder in builders for key in keys]
 
 
 def _near_ids(database: Database[dict[str, Any]], id: str) -> list[str]:

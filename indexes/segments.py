@@ -263,16 +263,30 @@ def read_json(root: Path, segment: Segment, name: str) -> list[str]:
     return found
 
 
-def map_array(root: Path, segment: Segment, name: str) -> NDArray[Any]:
-    """Memory-map an array of a segment, copy-on-write: changes stay in memory and never reach the file."""
+def map_vectors(root: Path, segment: Segment, dimension: int) -> NDArray[np.float32]:
+    """Memory-map the vectors of a segment, shape=(rows, dimension), copy-on-write: changes never reach the file."""
+    return _map(root, segment, "vectors.npy", np.dtype("<f4"), dimension)
+
+
+def map_hashes(root: Path, segment: Segment) -> NDArray[np.uint8]:
+    """Memory-map the hashes of a segment, shape=(rows, 16), copy-on-write."""
+    return _map(root, segment, "hashes.npy", np.dtype("u1"), HASH_BYTES)
+
+
+def _map(root: Path, segment: Segment, name: str, dtype: np.dtype[Any], width: int) -> NDArray[Any]:
     path = root / segment.folder / name
+    if segment.rows == 0:  # nothing cannot be mapped
+        return np.empty((0, width), dtype=dtype)
+    # Not numpy.load: it parses the header as Python source, and in Python 3.11 that fails now and then when several threads
+    # do so (SystemError, see gh-106905). Shape and type are known, and the data is what stands at the end of the file.
+    size = segment.rows * width * dtype.itemsize
     try:
-        if segment.rows == 0:  # an empty file region cannot be mapped
-            return np.asarray(np.load(path, allow_pickle=False))
-        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+        offset = path.stat().st_size - size
+        if offset < 0:
+            raise damaged(path, f"it is too short for {segment.rows} rows of {width}")
+        return np.memmap(path, dtype=dtype, mode="c", offset=offset, shape=(segment.rows, width))
     except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from error
-    return array
 
 
 def overlay(base: Rows, layers: list[tuple[Sequence[str], Rows]]) -> Rows:

@@ -36,7 +36,8 @@ from indexes.segments import (
     damaged,
     explain_disk_errors,
     make_rows,
-    map_array,
+    map_hashes,
+    map_vectors,
     overlay,
     read_current,
     read_json,
@@ -171,7 +172,7 @@ class SnapshotStore:
                 verify_segment(self.root, segment, contents=verify)
                 for identifier in self._removed(segment):
                     rows.pop(identifier, None)
-                flat = map_array(self.root, segment, "hashes.npy").tobytes()
+                flat = map_hashes(self.root, segment).tobytes()
                 pieces = (flat[begin : begin + HASH_BYTES] for begin in range(0, len(flat), HASH_BYTES))
                 rows.update(zip(read_json(self.root, segment, "ids.json"), pieces, strict=True))
             return manifest, rows
@@ -382,17 +383,19 @@ class SnapshotStore:
             live.update(read_json(self.root, segment, "ids.json"))
         return live
 
-    def _segment_rows(self, segment: Segment) -> Rows:
+    def _segment_rows(self, segment: Segment, dimension: int) -> Rows:
         ids = read_json(self.root, segment, "ids.json")
-        return Rows(ids, map_array(self.root, segment, "vectors.npy"), map_array(self.root, segment, "hashes.npy"))
+        return Rows(ids, map_vectors(self.root, segment, dimension), map_hashes(self.root, segment))
 
     def _load(self, manifest: Manifest, *, verify: bool) -> Snapshot:
         for segment in manifest.segments:
             verify_segment(self.root, segment, contents=verify)
         base, *deltas = manifest.segments
-        rows = self._segment_rows(base)
+        rows = self._segment_rows(base, manifest.dimension)
         if deltas:
-            rows = overlay(rows, [(self._removed(delta), self._segment_rows(delta)) for delta in deltas])
+            rows = overlay(
+                rows, [(self._removed(delta), self._segment_rows(delta, manifest.dimension)) for delta in deltas]
+            )
         if len(rows.ids) != manifest.count or rows.vectors.shape != (manifest.count, manifest.dimension):
             raise damaged(self.root / base.folder / MANIFEST, f"{len(rows.ids)} rows, and {manifest.count} are named")
         return Snapshot(manifest, rows.ids, rows.vectors, rows.hashes)
@@ -406,8 +409,8 @@ class SnapshotStore:
         """Write several deltas as one: the last row of each id, and the base's ids that went."""
         for delta in deltas:
             verify_segment(self.root, delta, contents=True)
-        layers = [(self._removed(delta), self._segment_rows(delta)) for delta in deltas]
         width = rows.vectors.shape[1]
+        layers = [(self._removed(delta), self._segment_rows(delta, width)) for delta in deltas]
         nothing = Rows([], np.empty((0, width), np.float32), np.empty((0, HASH_BYTES), np.uint8))
         folded = overlay(nothing, [*layers, (gone, rows)])
         ever_removed = set(gone).union(*(removed for removed, _ in layers))

@@ -265,6 +265,12 @@ def _candidate_indexes() -> list[Any]:
     # `_id` closes each index, so that a sorted page is stable and needs no sort in memory.
     found: list[Any] = [("_id", "hash", "stamp.version", "stamp.params", "stamp.inputs")]
     found += [(field.name, "_id") for field in candidate_fields() if field.indexed]
+    # What is asked for together: elements with stability or band gap, symmetry with size (benchmarks/query.py).
+    found += [
+        ("elements", "energy_above_hull", "band_gap", "nelements", "_id"),
+        ("elements", "band_gap", "energy_above_hull", "nelements", "_id"),
+        ("space_group_number", "nelements", "nsites_primitive", "density", "_id"),
+    ]
     return found
 
 

@@ -366,6 +366,8 @@ def nearest(name: str, count: int = 3) -> list[Field]:
     known = [field.name for field in candidate_fields() if field.queryable]
     low = name.lower()
     found = [_SYNONYMS[low]] if low in _SYNONYMS else []
-    found += [close for close in difflib.get_close_matches(low, known, n=count, cutoff=0.45) if close not in found]
-    found += [other for other in known if low in other and other not in found]
+    found += difflib.get_close_matches(low, known, n=count, cutoff=0.6)
+    found += [other for other in known if low in other or any(part in other.split("_") for part in low.split("_"))]
+    found += difflib.get_close_matches(low, known, n=count, cutoff=0.35)
+    found = list(dict.fromkeys(found))
     return [FIELDS[each] for each in (found or known)[:count]]

@@ -40,6 +40,10 @@ class ErrorGroup(TyperGroup):
             # Wrong usage, typer.Exit and a closed pipe are typer's business.
             if hasattr(error, "exit_code") or isinstance(error, typer.Abort | BrokenPipeError) or _debugging():
                 raise
+            told = _of_the_database(error)
+            if told is not None:
+                tell(told)
+                raise typer.Exit(told.exit_code) from error
             typer.echo(
                 f"This is a fault of ionatlas: {type(error).__name__}: {error}\n"
                 "ionatlas --debug COMMAND shows where it happened; please report it with that.",
@@ -67,6 +71,20 @@ def tell(error: IonatlasError) -> None:
     typer.echo(error.message.rstrip(), err=True)
     if error.mend:
         typer.echo(f"To mend it: {error.mend}", err=True)
+
+
+def _of_the_database(error: Exception) -> IonatlasError | None:
+    """Turn what the driver raised (a connection lost where nobody repeated the operation) into an error of ours."""
+    if "pymongo" not in sys.modules:
+        return None
+    from pymongo.errors import PyMongoError
+
+    if not isinstance(error, PyMongoError):
+        return None
+    from store.connection import database_error
+    from store.settings import load_settings
+
+    return database_error(error, load_settings())
 
 
 def _debugging() -> bool:

@@ -36,6 +36,9 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+_LONG = 2000
+"""Rows from which a table is printed plainly."""
+
 _ENDINGS = {
     ".json": Format.JSON,
     ".jsonl": Format.JSON,
@@ -120,6 +123,10 @@ def print_table(headings: Sequence[tuple[str, bool]], rows: Iterable[Sequence[st
     file : optional
         Instead of stdout.
     """
+    listed = list(rows)
+    if len(listed) > _LONG:
+        _print_plain(headings, listed, file or sys.stdout)
+        return
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -127,9 +134,24 @@ def print_table(headings: Sequence[tuple[str, bool]], rows: Iterable[Sequence[st
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading, number in headings:
         table.add_column(Text(heading), justify="right" if number else "left", overflow="fold")
-    for row in rows:
+    for row in listed:
         table.add_row(*(Text(cell) for cell in row))
     console(file=file).print(table)
+
+
+def _print_plain(headings: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]], stream: Any) -> None:
+    """Print a long table without rich, which takes a millisecond a row."""
+    columns = list(zip(*([heading for heading, _ in headings], *rows), strict=True))
+    widths = [max(map(len, column)) for column in columns]
+
+    def line(cells: Sequence[str]) -> str:
+        placed = zip(cells, widths, headings, strict=True)
+        text = "   ".join(cell.rjust(width) if number else cell.ljust(width) for cell, width, (_, number) in placed)
+        return f" {text.rstrip()}\n"
+
+    stream.write(line([heading for heading, _ in headings]))
+    stream.write(f" {'─' * (sum(widths) + 3 * len(widths) - 3)}\n")
+    stream.writelines(line([cell.replace("\n", " ") for cell in row]) for row in rows)
 
 
 def is_number(field: Field) -> bool:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -178,9 +179,10 @@ def load_scaler() -> Scaler:
     """
     try:
         content = files("builders.embeddings").joinpath("data", "composition_scaler.npz").read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            mean, std, table = stored["mean"], stored["std"], str(stored["table_sha256"])
-    except (OSError, ValueError, KeyError) as error:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            mean, std = (_numbers_at_end(archive.read(f"{name}.npy")) for name in ("mean", "std"))
+            table = archive.read("table_sha256.npy")[-4 * 64 :].decode("utf-32-le")
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise FeatureError(f"The scaler of {MODEL} cannot be read: {error}.", mend="install ionatlas again") from error
     if table != element_table().sha256:
         raise FeatureError(
@@ -189,6 +191,12 @@ def load_scaler() -> Scaler:
             mend="pip install 'elementembeddings==0.8.0'",
         )
     return Scaler(mean, std, table, scaler_hash(mean, std, table))
+
+
+def _numbers_at_end(content: bytes) -> NDArray[np.float64]:
+    # Not numpy.load: it parses headers as Python source, and in Python 3.11 that fails now and then when several threads do
+    # so (SystemError, see gh-106905). The array is what stands at the end.
+    return np.frombuffer(content[-8 * DIMENSION :], dtype="<f8", count=DIMENSION)
 
 
 def scaler_hash(mean: NDArray[np.float64], std: NDArray[np.float64], table_sha256: str) -> str:

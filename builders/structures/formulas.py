@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
+from builders.structures.elements import element_table
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -78,7 +80,7 @@ def describe_composition(amounts: Mapping[str, float], units: int = 1) -> Formul
     'Li(CoO2)2'
     >>> enstatite = describe_composition({"Mg": 3.492, "Fe": 0.508, "Si": 4.0, "O": 12.0}, units=4)
     >>> enstatite.formula, enstatite.reduced
-    ('Mg0.873Fe0.127SiO3', 'Fe127Mg873O3000Si1000')
+    ('Mg0.873Fe0.127Si1O3', 'Fe127Mg873O3000Si1000')
     """
     elements = tuple(sorted(amounts))
     values = [amounts[element] for element in elements]
@@ -103,6 +105,8 @@ def formula_units(species: Iterable[str]) -> int:
 def _describe(elements: tuple[str, ...], whole: tuple[int, ...], decimal: tuple[float, ...] | None) -> Formulas:
     from pymatgen.core.composition import Composition
 
+    # Reads each electronegativity once, without pymatgen's warnings for elements that have none.
+    element_table()
     amounts: Sequence[float] = whole if decimal is None else decimal
     given = Composition(dict(zip(elements, amounts, strict=True)))
     formula, factor = given.get_reduced_formula_and_factor()

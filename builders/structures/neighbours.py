@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from builders.structures.symmetry import minkowski_reduced
-from store.errors import CoincidentAtoms
+from store.errors import CoincidentAtoms, InvalidLattice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,6 +75,11 @@ class Points:
 def points_of(crystal: Crystal) -> Points:
     """Prepare a validated crystal for distance searches.
 
+    Raises
+    ------
+    InvalidLattice
+        Rounding leaves a cell with million-fold diagonals skewed.
+
     Examples
     --------
     >>> from store.crystal import Crystal
@@ -84,9 +89,11 @@ def points_of(crystal: Crystal) -> Points:
     """
     lattice, coordinates = crystal.lattice, crystal.frac_coords
     volume = abs(float(np.linalg.det(lattice)))
-    if volume < _SKEWED * float(np.sqrt((lattice * lattice).sum(axis=1)).prod()):
+    if _skewed(lattice, volume):
         positions = coordinates @ lattice
         lattice = minkowski_reduced(lattice)
+        if _skewed(lattice, volume):
+            raise InvalidLattice(f"The cell is too skewed to be reduced: its vectors are {crystal.lattice.tolist()}.")
         coordinates = positions @ np.linalg.inv(lattice)
         coordinates -= np.floor(coordinates)
     weights = None
@@ -99,6 +106,10 @@ def points_of(crystal: Crystal) -> Points:
         weights,
         (volume / atoms) ** (1 / 3),
     )
+
+
+def _skewed(lattice: NDArray[np.float64], volume: float) -> bool:
+    return volume < _SKEWED * float(np.sqrt((lattice * lattice).sum(axis=1)).prod())
 
 
 def pairs_within(points: Points, radius: float, centres: NDArray[np.int64] | None = None) -> Pairs:

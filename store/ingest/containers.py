@@ -15,7 +15,6 @@ import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -31,7 +30,6 @@ from store.ingest.text_records import cif_records, extxyz_records, whole_record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError, OSError, tarfile.TarError, zipfile.BadZipFile, ValueError)
 _HIDDEN: Final = ("__MACOSX", ".")
 _COMPRESSED: Final = {".gz", ".bz2", ".xz", ".tgz", ".tbz2", ".txz"}
 
@@ -120,15 +118,25 @@ def _stream(stream: Any, name: str, origin: Origin, budget: Budget, depth: int) 
         if not head:
             yield BadRecord(origin, EmptySource("The file is empty."))
             return
-        yield from _split(stream, head, name, origin, budget, depth)
+        empty = True
+        for item in _split(stream, head, name, origin, budget, depth):
+            empty = False
+            yield item
+        if empty:
+            yield BadRecord(origin, EmptySource("The file holds no records."))
     except ArchiveBomb as error:
         if depth and budget.exhausted:  # the whole given file is left, not only this member
             raise
         yield BadRecord(origin, error)
     except IonatlasError as error:
         yield BadRecord(origin, error)
-    except _DAMAGED as error:
-        yield BadRecord(origin, SourceError(f"The file is damaged or cut off: {error or type(error).__name__}."))
+    except Exception as error:
+        # Damaged bytes make zipfile, tarfile and the decompressors raise nearly anything, IndexError included.
+        yield BadRecord(origin, SourceError(f"The file is damaged or cut off: {_tell(error)}."))
+
+
+def _tell(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _look(stream: BinaryIO) -> bytes:
@@ -234,8 +242,12 @@ def _zip(stream: BinaryIO, origin: Origin, budget: Budget, depth: int) -> Iterat
                 with archive.open(info) as member:
                     counted = io.BufferedReader(CountedStream(cast("BinaryIO", member), budget), MIB)
                     yield from _members(counted, info.filename, origin, budget, depth)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-                yield BadRecord(place(origin, member=info.filename), SourceError(f"The member is damaged: {error}."))
+            except IonatlasError:
+                raise
+            except Exception as error:  # see `_stream`
+                yield BadRecord(
+                    place(origin, member=info.filename), SourceError(f"The member is damaged: {_tell(error)}.")
+                )
 
 
 def _zip_refusal(info: zipfile.ZipInfo) -> str | None:

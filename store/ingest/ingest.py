@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from store.connection import is_disconnect, redact
+from store.connection import connect, is_disconnect, redact, retry_on_disconnect
 from store.errors import DatabaseError, DataFolderError, ServerUnavailable, UsageError
 from store.ingest.containers import read_records
 from store.ingest.plan import UNREADABLE, Occurrences, Plan, Prepared, make_plan, old_version, other_ids, prepare
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from store.ingest.limits import Limits
     from store.ingest.records import BadRecord, Record
+    from store.settings import Settings
 
 AMCSD: Final = "amcsd"
 """Source name of the AMCSD set that the package larixite carries."""
@@ -183,8 +184,8 @@ class _Writer:
     """Writes batches and counts."""
 
     def __init__(self, db: Database[dict[str, Any]], progress: Callable[[int, int | None], None] | None) -> None:
-        self._sources = db["sources"]
-        self._history = db["source_history"]
+        self._use(db)
+        self._settings = _settings_of(db)
         self._progress = progress
         self._paths: set[str] = set()
         self._unreadable: set[str] = set()
@@ -198,24 +199,32 @@ class _Writer:
             return
         try:
             plan = self._patiently(batch)
+        except DatabaseError:
+            self.broken = True
+            raise
         except PyMongoError as error:
             self.broken = True
             raise _translate(error) from error
         self._count(batch, plan)
 
+    def _use(self, db: Database[dict[str, Any]]) -> None:
+        self._sources = db["sources"]
+        self._history = db["source_history"]
+
     def _patiently(self, batch: list[Prepared]) -> Plan:
         """Write, and again when the server was away for a moment: a batch bears being written twice."""
         from pymongo.errors import PyMongoError
 
-        deadline: float | None = None
-        while True:
-            try:
-                return self._write(batch)
-            except PyMongoError as error:
-                deadline = deadline or time.monotonic() + _PATIENCE
-                if not is_disconnect(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
+        def again(db: Database[dict[str, Any]]) -> Plan:
+            self._use(db)
+            return self._write(batch)
+
+        try:
+            return self._write(batch)
+        except PyMongoError as error:
+            if self._settings is None or not is_disconnect(error):
+                raise
+        return retry_on_disconnect(again, self._settings, seconds=_PATIENCE)
 
     def _write(self, batch: list[Prepared]) -> Plan:
         from pymongo.errors import BulkWriteError
@@ -304,6 +313,18 @@ class _Writer:
                 self._sources.delete_one({"_id": note["_id"], "hash": note["hash"]})
         except PyMongoError as error:
             raise _translate(error) from error
+
+
+def _settings_of(db: Database[dict[str, Any]]) -> Settings | None:
+    """Return the settings that lead to this very database, with which a lost server is found or started again."""
+    from store.settings import load_settings
+
+    try:
+        settings = load_settings()
+        same = connect(settings, start=False)
+    except (DatabaseError, UsageError):
+        return None
+    return settings if same.client is db.client and same.name == db.name else None
 
 
 def _describe(prepared: Prepared) -> dict[str, str]:

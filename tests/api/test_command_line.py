@@ -173,6 +173,7 @@ class TestQuery:
         assert json.loads(run("show", "t-1", "--json").stdout)["candidate"]["formula"] == "NaCl"
         assert "CoincidentAtoms" in run("show", "t-12").stdout
         assert run("show", "t-99").exit_code == 2
+        assert run("show", "\udcff").exit_code == 2
 
     @pytest.mark.parametrize(("cell", "atoms"), [("standard", 8), ("primitive", 2), ("given", 2)])
     def test_cif_can_be_read_again(self, cell: str, atoms: int) -> None:
@@ -215,6 +216,20 @@ class TestQuery:
             assert result.exit_code == 0
             assert result.stdout.strip() == str(file)
             assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_long_tables_say_the_same_as_short_ones() -> None:
+    from api.cli.output import print_table
+
+    def words(count: int) -> list[list[str]]:
+        held = io.StringIO()
+        print_table([("id", False), ("gap [eV]", True)], [(f"m-{n}", f"{n / 7:.3f}") for n in range(count)], file=held)
+        return [line.split() for line in held.getvalue().splitlines() if line.strip()]
+
+    short, long = words(2000), words(2001)
+    assert len(long) == 2003
+    assert long[2:2002] == short[2:]
+    assert long[0] == short[0]
 
 
 def test_fields_lists_names_units_and_meanings() -> None:

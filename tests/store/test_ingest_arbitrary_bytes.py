@@ -121,6 +121,8 @@ def check_splitter(path: Path) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=any_bytes)
 @example(content=b"[")
+@example(content=b"[]")
+@example(content=b" \n")
 @example(content=b"{")
 @example(content=b"\xff\xfe")
 @example(content=b"SQLite format 3\x00")

@@ -242,6 +242,23 @@ def test_a_cut_json_lines_archive_gives_the_lines_before_the_cut(tmp_path: Path)
     assert "damaged or cut off" in str(bad[0].error)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.zip", zipped()),
+        ("x.tar", tarred((".hidden", b"x"))),
+        ("x.json", b"[]"),
+        ("x.jsonl", b"\n\n"),
+        ("x.gz", gzip.compress(b"")),
+    ],
+)
+def test_a_file_without_records_is_told(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    good, bad = split(tmp_path / name)
+    assert (good, kinds(bad)) == ([], ["EmptySource"])
+    assert bad[0].content == content
+
+
 def test_bombs(tmp_path: Path) -> None:
     zeros = bytes(40 * MIB)
     (tmp_path / "1.zip").write_bytes(
