@@ -136,8 +136,7 @@ def explain_builds(
             pending = _pending(builder, plan, changed, session)
             changed.setdefault(builder.COLLECTION, set()).update({*plan.inputs, *pending, *plan.orphans})
             summaries.append(_summary(builder, plan, pending))
-        for name in indexes:
-            summaries.append(_index_summary(database, settings, name, changed))
+        summaries += [_index_summary(database, settings, name, changed) for name in indexes]
     return summaries
 
 
@@ -214,10 +213,8 @@ def run_builds(
     builders, indexes = chosen(names)
     summaries: list[RunSummary] = []
     with _session(database, settings, options or Options(), progress) as session:
-        for kind in builders:
-            summaries.append(run_builder(kind(), session))
-        for name in indexes:
-            summaries.append(_run_index(session, settings, name))
+        summaries += [run_builder(kind(), session) for kind in builders]
+        summaries += [_run_index(session, settings, name) for name in indexes]
     return summaries
 
 

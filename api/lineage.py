@@ -126,7 +126,9 @@ class _Tracer:
         builder = maker()
         places = {role.role: _places(self._database, role, key) for role in builder.inputs()}
         # A candidate is a row of copies: what its other columns were copied from says nothing about this one.
-        roles = [role for role in builder.inputs() if collection != "candidates" or role.collection == self._copied_from]
+        roles = [
+            role for role in builder.inputs() if collection != "candidates" or role.collection == self._copied_from
+        ]
         inputs, more = self._inputs(roles, places)
         return Step(
             collection,

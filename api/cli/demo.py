@@ -91,9 +91,9 @@ def _fill() -> None:
 
 def _ask() -> None:
     _say("3. A question by property: ordered lithium minerals with oxygen and without hydrogen, lightest first.")
-    wanted = 'elements HAS ALL "Li","O" AND NOT elements HAS "H" AND is_ordered = TRUE AND density < 2.7 AND duplicate_of IS UNKNOWN'
+    wanted = 'elements HAS ALL "Li","O" AND NOT elements HAS "H" AND is_ordered = TRUE AND density < 2.7'
     fields = "name,formula,space_group_symbol,nsites_primitive,density,volume_per_atom"
-    _run("query", wanted, "--fields", fields, "--sort", "density", "--limit", "10")
+    _run("query", wanted, "--fields", fields, "--sort", "density", "--limit", "10", "--unique")
     _say("4. A question by similarity: which minerals are nearest in composition to the cathode LiFePO4?")
     _run("similar", "LiFePO4", "-k", "8", "--fields", "name,formula,space_group_symbol,density")
 

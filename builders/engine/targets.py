@@ -345,7 +345,7 @@ def broken_rules(details: Any, place: str = "") -> list[str]:
     for name, text in (("missingProperties", "is missing"), ("additionalProperties", "is no field")):
         if isinstance(details.get(name), list):
             return [f"{place}.{each} {text}".lstrip(".") for each in details[name]]
-    if "consideredValue" in details or "reason" in details and "operatorName" in details and place:
+    if "consideredValue" in details or ("reason" in details and "operatorName" in details and place):
         value = str(details.get("consideredValue", ""))[:40]
         return [f"{place} breaks {details.get('operatorName')} with {value}"]
     inner = [

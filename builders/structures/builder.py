@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from store.ingest.readers import READER_VERSION
-
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import KeyedInput
+from store.ingest.readers import READER_VERSION
 
 if TYPE_CHECKING:
-    from store.ingest.readers import ReadResult
-
     from builders.engine.inputs import Input
+    from store.ingest.readers import ReadResult
 
 KNOWN_PROPERTIES: Final = ("formation_energy_per_atom", "energy_above_hull", "band_gap", "experimental", "created_at")
 """Properties with a field of their own; the others are kept under ``properties``."""
@@ -49,9 +47,8 @@ class StructureBuilder(IncrementalBuilder):
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Make the structure document of one record."""
-        from store.ingest.readers import read_record
-
         from builders.structures.analysis import analyse
+        from store.ingest.readers import read_record
 
         assert isinstance(self.settings, StructureBuilder.Params)
         source = inputs["sources"]

@@ -177,7 +177,9 @@ def test_polymorphs_differ() -> None:
 def test_orderings_on_one_lattice_differ() -> None:
     """Two ways to place two Li and two Mg on the cations of one P1 cell: the label alone cannot tell them apart."""
     rng = np.random.default_rng(5)
-    base = np.array([[x, y, z] for x in (0, 0.5) for y in (0, 0.5) for z in (0, 0.5)]) + rng.uniform(-0.04, 0.04, (8, 3))
+    base = np.array([[x, y, z] for x in (0, 0.5) for y in (0, 0.5) for z in (0, 0.5)]) + rng.uniform(
+        -0.04, 0.04, (8, 3)
+    )
     lattice = np.array([[4.2, 0, 0], [0.3, 4.4, 0], [0.2, -0.3, 4.6]])
     hashes = set()
     for swap in (["Li", "Li", "Mg", "Mg"], ["Li", "Mg", "Mg", "Li"]):
