@@ -27,8 +27,11 @@ lint: $(INSTALLED)  ## style, types, layers
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)  ## every claim of speed, with its peer in the same run (needs IONATLAS_DATA or ../shared/data)
-	$(BIN)/python benchmarks/rebuild.py
-	$(BIN)/python benchmarks/query.py
+	rm -rf .ionatlas/bench
+	$(BIN)/python benchmarks/rebuild.py --keep .ionatlas/bench
+	IONATLAS_HOME=.ionatlas/bench $(BIN)/python benchmarks/query.py
+	IONATLAS_HOME=.ionatlas/bench $(BIN)/ionatlas db stop
+	$(BIN)/python benchmarks/similarity.py
 	$(BIN)/python benchmarks/crash.py
 
 docs: $(INSTALLED)  ## reference pages from the code

@@ -220,6 +220,7 @@ def run_builds(
 
 def _run_index(session: Session, settings: Settings, name: str) -> RunSummary:
     import time
+    from collections import Counter
 
     from builders.engine.run import RunSummary
     from indexes.registry import index_step
@@ -227,14 +228,26 @@ def _run_index(session: Session, settings: Settings, name: str) -> RunSummary:
     started = time.perf_counter()
     step = index_step(name, settings)
     label = f"index/{name}"
-    plan = session.call(lambda: step.run(session.database))
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if told == 0:
+            session.progress.start(label, total)
+        session.progress.advance(label, done - told, 0)
+        told = done
+
+    run = session.call(lambda: step.run(session.database, tell))
+    session.progress.stop(label)
     return RunSummary(
         label,
         step.collection,
-        built=len(plan.missing) + len(plan.stale),
-        unchanged=plan.fresh,
-        removed=len(plan.removed),
+        built=len(run.missing) + len(run.stale) - len(run.failed),
+        unchanged=run.fresh,
+        failed=len(run.failed),
+        removed=len(run.removed),
         seconds=time.perf_counter() - started,
+        reasons=dict(Counter(run.failed.values()).most_common(5)),
     )
 
 

@@ -32,7 +32,7 @@ LABEL_SYMPREC = 0.1
 """Å, tolerance of the label in the hash."""
 LARGEST_LABELLED = 2000
 """Sites in a primitive cell; beyond, the second symmetry search costs seconds and the contents of the cell stand in."""
-BIN_WIDTHS = ((2, 0.042), (15, 0.06), (74, 0.11))
+BIN_WIDTHS = ((2, 0.06), (15, 0.09), (74, 0.16))
 """(last space group, width of a bin of the coordination number); above the last no bin: the label says enough."""
 NOISE_BOUND = 1e-3
 """Change of the coordination number under noise of 1e-3 Å on atoms and cell vectors that 99.9 % of structures stay below."""

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.structures.analysis import StructureAnalysis, analyse
-from builders.structures.hashing import LABEL_SYMPREC, NOISE_BOUND, structure_hash
+from builders.structures.hashing import BIN_WIDTHS, LABEL_SYMPREC, NOISE_BOUND, structure_hash
 from builders.structures.invariants import N_DISTANCES, SIZE, site_colours
 from builders.structures.symmetry import find_symmetry
 from store.crystal import Crystal
@@ -204,17 +204,19 @@ def test_large_cells_are_hashed_by_their_contents() -> None:
     crystal = Crystal.from_lists(np.eye(3) * 39, ["Na"] * 1000 + ["Cl"] * 1197, grid)
     first = structure_hash(crystal, 5.01)
     assert first == structure_hash(rebuilt(crystal, crystal.lattice, grid, list(range(2196, -1, -1))), 5.01)
-    assert first.value != structure_hash(crystal, 5.21).value
+    assert first.value != structure_hash(crystal, 5.51).value
 
 
 def test_margin_is_the_distance_to_the_boundary() -> None:
     crystal = find_symmetry(triclinic()).primitive
     assert find_symmetry(crystal, LABEL_SYMPREC).number == 1
-    on, off = structure_hash(crystal, 0.042 * 100 + 0.2 * NOISE_BOUND), structure_hash(crystal, 0.042 * 100.5)
-    assert on.margin == pytest.approx(0.2)
-    assert off.margin == pytest.approx(21)
-    assert on.value == off.value
-    assert structure_hash(crystal, 0.042 * 100 - 0.2 * NOISE_BOUND).value != on.value
+    width = BIN_WIDTHS[0][1]
+    above = structure_hash(crystal, width * 100 + 0.2 * NOISE_BOUND)
+    middle = structure_hash(crystal, width * 100.5)
+    assert above.margin == pytest.approx(0.2)
+    assert middle.margin == pytest.approx(width / NOISE_BOUND / 2)
+    assert above.value == middle.value
+    assert structure_hash(crystal, width * 100 - 0.2 * NOISE_BOUND).value != above.value
 
 
 def test_shape_of_the_invariants() -> None:
