@@ -102,9 +102,13 @@ def matching_materials(database: Database[Any], text: str) -> set[str]:
 
 @contextlib.contextmanager
 def _session(
-    database: Database[Any], settings: Settings, options: Options, progress: Progress | None = None
+    database: Database[Any],
+    settings: Settings,
+    builders: Sequence[type[IncrementalBuilder]],
+    options: Options,
+    progress: Progress | None = None,
 ) -> Iterator[Session]:
-    from builders.engine.run import Session
+    from builders.engine.run import Session, grouping_fields
     from store.connection import retry_on_disconnect
     from store.schema import migrate
 
@@ -112,7 +116,7 @@ def _session(
         return retry_on_disconnect(lambda _: operation(), settings)
 
     call(lambda: migrate(database))
-    with Session(database, options, call, progress) as session:
+    with Session(database, options, call, progress, grouping_fields(builders)) as session:
         yield session
 
 
@@ -129,7 +133,7 @@ def explain_builds(
     builders, indexes = chosen(names)
     changed: dict[str, set[str]] = {}
     summaries = []
-    with _session(database, settings, options or Options()) as session:
+    with _session(database, settings, builders, options or Options()) as session:
         for kind in builders:
             builder = kind()
             plan = plan_builder(builder, session)
@@ -212,7 +216,7 @@ def run_builds(
 
     builders, indexes = chosen(names)
     summaries: list[RunSummary] = []
-    with _session(database, settings, options or Options(), progress) as session:
+    with _session(database, settings, builders, options or Options(), progress) as session:
         summaries += [run_builder(kind(), session) for kind in builders]
         summaries += [_run_index(session, settings, name) for name in indexes]
     return summaries

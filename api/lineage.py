@@ -109,7 +109,7 @@ class _Tracer:
     def _make(self, collection: str, key: str) -> Step:
         if collection in _RECORDS:
             return _record(self._database, collection, key)
-        document = self._database[collection].find_one({"_id": key}, {"hash": 1, "stamp": 1})
+        document = self._database[collection].find_one({"_id": key}, {"hash": 1, "recipe": 1, "stamp": 1})
         if document is None:
             return Step(collection, key, None, "gone")
         stamp = document["stamp"]
@@ -185,8 +185,7 @@ def _state(
     shown = {role.collection: places[role.role] for role in builder.inputs()}
     few: Any = _Few(database, shown)
     expected = join_inputs(builder.inputs(), StampTables(few, lambda operation: operation()))
-    stamp = document["stamp"]
-    row = StampRow(document["hash"], stamp["version"], stamp["params"], stamp["inputs"])
+    row = StampRow(document["hash"], document["recipe"])
     plan = make_plan(
         expected, {key: row}, {}, version=builder.VERSION, params=builder.params_hash, only={key}, retry_failed=True
     )

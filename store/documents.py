@@ -147,12 +147,13 @@ class StructureDocument(Document):
     licence = StringField()
     references = ListField(StringField())
     hash = StringField(required=True, min_length=HASH_LENGTH, max_length=HASH_LENGTH)
+    recipe = StringField(required=True)
     stamp = EmbeddedDocumentField(StampDocument, required=True)
 
     meta = {  # noqa: RUF012
         "collection": "structures",
         "indexes": [
-            ("_id", "hash", "stamp.version", "stamp.params", "stamp.inputs", "chemical_formula_reduced"),
+            ("_id", "hash", "recipe", "chemical_formula_reduced"),
             "structure_hash",
             "chemical_formula_reduced",
         ],
@@ -166,11 +167,12 @@ class DuplicatesDocument(Document):
     members = ListField(StringField(), required=True)
     clusters = ListField(DictField(), required=True)
     hash = StringField(required=True, min_length=HASH_LENGTH, max_length=HASH_LENGTH)
+    recipe = StringField(required=True)
     stamp = EmbeddedDocumentField(StampDocument, required=True)
 
     meta = {  # noqa: RUF012
         "collection": "duplicates",
-        "indexes": [("_id", "hash", "stamp.version", "stamp.params", "stamp.inputs"), "clusters.members"],
+        "indexes": [("_id", "hash", "recipe"), "clusters.members"],
     }
 
 
@@ -183,12 +185,13 @@ class EmbeddingDocument(Document):
     vector = BinaryField(required=True)
     dimension = IntField(required=True, min_value=1)
     hash = StringField(required=True, min_length=HASH_LENGTH, max_length=HASH_LENGTH)
+    recipe = StringField(required=True)
     stamp = EmbeddedDocumentField(StampDocument, required=True)
 
     meta = {  # noqa: RUF012
         "collection": "embeddings",
         "indexes": [
-            ("_id", "hash", "stamp.version", "stamp.params", "stamp.inputs"),
+            ("_id", "hash", "recipe"),
             {"fields": ("model", "material", "hash"), "unique": True},
         ],
     }
@@ -263,7 +266,7 @@ def _candidate_attribute(field: Field) -> Any:
 
 def _candidate_indexes() -> list[Any]:
     # `_id` closes each index, so that a sorted page is stable and needs no sort in memory.
-    found: list[Any] = [("_id", "hash", "stamp.version", "stamp.params", "stamp.inputs")]
+    found: list[Any] = [("_id", "hash", "recipe")]
     found += [(field.name, "_id") for field in candidate_fields() if field.indexed]
     # What is asked for together: elements with stability or band gap, symmetry with size (benchmarks/query.py).
     found += [
@@ -282,6 +285,7 @@ CandidateDocument: Final = type(
         "__module__": __name__,
         **{field.name: _candidate_attribute(field) for field in candidate_fields()},
         "hash": StringField(required=True, min_length=HASH_LENGTH, max_length=HASH_LENGTH),
+        "recipe": StringField(required=True),
         "stamp": EmbeddedDocumentField(StampDocument, required=True),
         "meta": {"collection": "candidates", "indexes": _candidate_indexes()},
     },

@@ -308,6 +308,13 @@ _DOCUMENT_FIELDS: Final = (
     Field("dimension", "integer", None, "Length of the vector.", "embeddings.dimension"),
     Field("hash", "string", None, "Hash of the document's content.", "structures.hash"),
     Field(
+        "recipe",
+        "string",
+        None,
+        "Version, parameters and inputs of the stamp in one line: what decides whether the document is stale.",
+        "structures.recipe",
+    ),
+    Field(
         "stamp",
         "dictionary",
         None,

@@ -132,6 +132,31 @@ def package_versions(names: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def write_recipe(version: int, params: str, inputs: str) -> str:
+    """Write what staleness depends on as one string: equal recipes mean fresh.
+
+    It stands at the top of a document beside its stamp, so that one covered index answers for a whole collection.
+
+    Examples
+    --------
+    >>> write_recipe(2, "ab", "sources=cd")
+    '2|ab|sources=cd'
+    """
+    return f"{version}|{params}|{inputs}"
+
+
+def read_recipe(recipe: str) -> tuple[int, str, str]:
+    """Read what :func:`write_recipe` wrote: version, hash of the parameters, joined hashes of the inputs.
+
+    Examples
+    --------
+    >>> read_recipe("2|ab|sources=cd")
+    (2, 'ab', 'sources=cd')
+    """
+    version, params, inputs = recipe.split("|", 2)
+    return int(version), params, inputs
+
+
 @dataclass(frozen=True)
 class Stamp:
     """What made a document.
@@ -165,6 +190,11 @@ class Stamp:
     def to_document(self) -> dict[str, Any]:
         """Make the ``stamp`` subdocument."""
         return asdict(self)
+
+    @property
+    def recipe(self) -> str:
+        """What staleness depends on (:func:`write_recipe`)."""
+        return write_recipe(self.version, self.params, self.inputs)
 
 
 def utc_now() -> datetime:

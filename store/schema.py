@@ -121,7 +121,7 @@ def index_models(document: Any) -> list[IndexModel]:
         names = (fields,) if isinstance(fields, str) else tuple(fields)
         keys = [(name.lstrip("-"), DESCENDING if name.startswith("-") else ASCENDING) for name in names]
         keys = [("_id" if name == "id" else name, direction) for name, direction in keys]
-        label = NAME_PREFIX + "_".join(name.replace("stamp.", "") for name, _ in keys)
+        label = NAME_PREFIX + "_".join(name for name, _ in keys)
         models.append(IndexModel(keys, name=label[:120], unique=bool(spec.get("unique", False))))
     return models
 

@@ -25,12 +25,10 @@ Fetched = bytes | list[bytes] | None
 
 
 class StampRow(NamedTuple):
-    """What a plan needs to know of one stored document."""
+    """What a plan needs to know of one stored document: its content, what it was made with, its group."""
 
     hash: str
-    version: int = 0
-    params: str = ""
-    inputs: str = ""
+    recipe: str = ""
     group: str = ""
 
 
@@ -42,11 +40,19 @@ class StampTables:
     database : pymongo.database.Database
     call : callable
         Runs a database operation and repeats it after a lost connection.
+    groups : mapping, optional
+        Grouping field of a collection, if some builder of this run needs it: then one read serves all.
     """
 
-    def __init__(self, database: Database[Any], call: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(
+        self,
+        database: Database[Any],
+        call: Callable[[Callable[[], Any]], Any],
+        groups: Mapping[str, str] | None = None,
+    ) -> None:
         self._database = database
         self._call = call
+        self._groups = dict(groups or {})
         self._kept: dict[tuple[str, str, str], dict[str, StampRow]] = {}
         self._other: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
 
@@ -55,8 +61,10 @@ class StampTables:
         return self._read("sources", "", "", {"format": {"$ne": "unreadable"}}, {"_id": 1, "hash": 1})
 
     def derived(self, collection: str, *, prefix: str = "", group: str = "") -> dict[str, StampRow]:
-        """Hashes and stamps of a derived collection, of keys with a prefix, with a grouping field."""
-        projection = {"_id": 1, "hash": 1, "stamp.version": 1, "stamp.params": 1, "stamp.inputs": 1}
+        """Hashes and recipes of a derived collection, of keys with a prefix, with a grouping field."""
+        group = group or self._groups.get(collection, "")
+        # Top-level fields only: the server answers from the index alone, three times as fast as for parts of the stamp.
+        projection = {"_id": 1, "hash": 1, "recipe": 1}
         if group:
             projection[group] = 1
         # "0" follows "/" in Unicode: the range holds exactly the keys that begin with "prefix".
@@ -90,24 +98,12 @@ class StampTables:
     def _scan(
         self, collection: str, group: str, query: dict[str, Any], projection: dict[str, int]
     ) -> dict[str, StampRow]:
-        rows = {}
         # The range makes the planner walk the covered index instead of the documents.
         cursor = self._database[collection].find({"_id": {"$gte": ""}, **query}, projection, batch_size=50_000)
-        shared: dict[str, str] = {}
-        for document in cursor:
-            stamp = document.get("stamp")
-            if stamp is None:
-                rows[document["_id"]] = StampRow(document["hash"])
-                continue
-            params = stamp["params"]
-            rows[document["_id"]] = StampRow(
-                document["hash"],
-                stamp["version"],
-                shared.setdefault(params, params),
-                stamp["inputs"],
-                document.get(group, "") if group else "",
-            )
-        return rows
+        return {
+            document["_id"]: StampRow(document["hash"], document.get("recipe", ""), document.get(group, ""))
+            for document in cursor
+        }
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from store.provenance import join_hashes, split_hashes
+from store.provenance import join_hashes, read_recipe, split_hashes, write_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -94,14 +94,16 @@ def join_inputs(roles: Sequence[Input], tables: StampTables) -> dict[str, str]:
     return joined
 
 
-def _cause(row: StampRow, version: int, params: str, inputs: str) -> str | None:
-    if row.version != version:
+def _cause(recipe: str, version: int, params: str, inputs: str) -> str:
+    """Say why a document whose recipe differs is stale."""
+    if not recipe:
         return "version"
-    if row.params != params:
+    old_version, old_params, old_inputs = read_recipe(recipe)
+    if old_version != version:
+        return "version"
+    if old_params != params:
         return "parameters"
-    if row.inputs == inputs:
-        return None
-    before, now = split_hashes(row.inputs), split_hashes(inputs)
+    before, now = split_hashes(old_inputs), split_hashes(inputs)
     changed = [role for role in now if now[role] != before.get(role)]
     return "input " + "+".join(changed or sorted(set(before) - set(now)))
 
@@ -142,7 +144,7 @@ def make_plan(
     Examples
     --------
     >>> from builders.engine.inputs import StampRow
-    >>> plan = make_plan({"a": "sources=1", "b": "sources=2"}, {"b": StampRow("h", 1, "p", "sources=1")}, {},
+    >>> plan = make_plan({"a": "sources=1", "b": "sources=2"}, {"b": StampRow("h", "1|p|sources=1")}, {},
     ...                  version=1, params="p")
     >>> plan.missing, plan.stale
     (['a'], {'input sources': ['b']})
@@ -158,10 +160,11 @@ def make_plan(
         if only is not None and key not in only:
             continue
         row = targets.get(key)
-        cause = "missing" if row is None else _cause(row, version, params, inputs)
-        if cause is None:
+        if row is not None and row.recipe == write_recipe(version, params, inputs):
             plan.fresh += 1
-        elif not retry_failed and _left_alone(failures.get(key), version, params, inputs):
+            continue
+        cause = "missing" if row is None else _cause(row.recipe, version, params, inputs)
+        if not retry_failed and _left_alone(failures.get(key), version, params, inputs):
             plan.failed.append(key)
         else:
             plan.inputs[key] = inputs

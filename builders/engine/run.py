@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from builders.engine.executors import DaskCluster, Executor, LocalPool, TimeLimit, WorkerDied
-from builders.engine.inputs import StampTables
+from builders.engine.inputs import GroupInput, StampTables
 from builders.engine.lease import Lease
 from builders.engine.work import Outcome, SetupFailed
 from store.errors import OrphanGuard
 from store.provenance import describe_error, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pymongo.database import Database
 
@@ -130,12 +130,13 @@ class Session:
         options: Options,
         call: Callable[[Callable[[], Any]], Any] | None = None,
         progress: Progress | None = None,
+        groups: Mapping[str, str] | None = None,
     ) -> None:
         self.database = database
         self.options = options
         self.call = call or (lambda operation: operation())
         self.progress = progress or Silent()
-        self.tables = StampTables(database, self.call)
+        self.tables = StampTables(database, self.call, groups)
         self._executor: Executor | None = None
 
     def __enter__(self) -> Session:
@@ -379,6 +380,12 @@ def _reason(outcome: Outcome) -> str:
     assert outcome.error is not None
     message = outcome.error["message"].replace(outcome.key, "...")
     return f"{outcome.error['type']}: {message[:160]}"
+
+
+def grouping_fields(builders: Sequence[type[IncrementalBuilder]]) -> dict[str, str]:
+    """Which collections are read by group, and by which field."""
+    roles = [role for builder in builders for role in builder.inputs()]
+    return {role.collection: role.group for role in roles if isinstance(role, GroupInput)}
 
 
 def in_order(builders: Sequence[type[IncrementalBuilder]]) -> list[type[IncrementalBuilder]]:

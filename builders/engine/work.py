@@ -94,7 +94,8 @@ def seal(builder: IncrementalBuilder, item: WorkItem, content: dict[str, Any], s
         seconds=round(seconds, 6),
         packages=builder.packages(),
     )
-    document = {"_id": item.key, **content, "hash": content_hash(content), "stamp": stamp.to_document()}
+    engine = {"hash": content_hash(content), "recipe": stamp.recipe, "stamp": stamp.to_document()}
+    document = {"_id": item.key, **content, **engine}
     encoded = bson.encode(document)
     if len(encoded) > LARGEST_DOCUMENT:
         raise BuildError(

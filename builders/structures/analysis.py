@@ -154,10 +154,11 @@ def analyse(crystal: Crystal, *, symprec: float = 0.01, angle_tolerance: float |
     prototype, anonymous = prototype_labels(given.species, symmetry)
     invariants = crystal_invariants(given, points, around)
     table = element_table()
-    hash_cell = symmetry.primitive
+    found = symmetry
     if symmetry.symprec != PRIMITIVE_SYMPREC or angle_tolerance is not None:
         # Builds with other tolerances must give the same hashes.
-        hash_cell = find_symmetry(given, PRIMITIVE_SYMPREC, min_distance=around.min_distance).primitive
+        found = find_symmetry(given, PRIMITIVE_SYMPREC, min_distance=around.min_distance)
+    site_sums = invariants.site_sums[list(found.primitive_sites)]
     mass = sum([table[symbol].mass * amount for symbol, amount in amounts.items()])
     volume = given.volume
     return StructureAnalysis(
@@ -172,6 +173,6 @@ def analyse(crystal: Crystal, *, symprec: float = 0.01, angle_tolerance: float |
         min_distance=around.min_distance,
         oxidation=guess_oxidation_states(formulas.elements, formulas.whole),
         invariants=invariants.vector,
-        hash=structure_hash(hash_cell, invariants.coordination, around.min_distance),
+        hash=structure_hash(found.primitive, invariants.coordination, site_sums, around.min_distance),
         flags=(*validated.flags, *around.flags, *symmetry.flags),
     )

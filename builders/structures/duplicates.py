@@ -27,7 +27,7 @@ NEAR_DISTANCES, NEAR_COLOURS = 0.02, 0.1
 """Largest difference of any AMD over the cube root of the volume per atom, and of any coloured sum, of a proposed pair."""
 FAR_DISTANCES = 0.04
 """With equal hashes the AMDs may differ by this much."""
-MAX_TRIALS = 3
+MAX_TRIALS = 2
 """Proposals that are tried for one entry, nearest first: bounds the work for formulas with hundreds of entries."""
 
 

@@ -16,11 +16,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from builders.structures.prototype import prototype_labels
 from builders.structures.symmetry import find_symmetry
 from store.crystal import Crystal, site_label
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from builders.structures.symmetry import Symmetry
     from store.crystal import Occupancy
 
@@ -60,7 +64,12 @@ class StructureHash:
     margin: float
 
 
-def structure_hash(primitive: Crystal, coordination: float, min_distance: float = math.inf) -> StructureHash:
+def structure_hash(
+    primitive: Crystal,
+    coordination: float,
+    site_sums: NDArray[np.float64] | None = None,
+    min_distance: float = math.inf,
+) -> StructureHash:
     """Hash a crystal.
 
     Parameters
@@ -69,6 +78,9 @@ def structure_hash(primitive: Crystal, coordination: float, min_distance: float 
         Primitive cell found at ``PRIMITIVE_SYMPREC``.
     coordination : float
         The coloured coordination number of the crystal as given (not of a symmetrised cell).
+    site_sums : numpy.ndarray, optional
+        shape=(n_sites,), a number for each site of ``primitive`` that does not depend on the cell (``site_sums`` of
+        :class:`builders.structures.invariants.Invariants`); gives the sites one order and the cell one origin.
     min_distance : float
         Å, smallest distance in the crystal: see :func:`builders.structures.symmetry.find_symmetry`.
 
@@ -87,6 +99,8 @@ def structure_hash(primitive: Crystal, coordination: float, min_distance: float 
     True
     """
     crystal = _coarse(primitive)
+    if site_sums is not None:
+        crystal = _settled(crystal, site_sums)
     if crystal.n_sites > LARGEST_LABELLED:
         number, label = 1, _contents(crystal)
     else:
@@ -110,6 +124,22 @@ def _label(crystal: Crystal, symmetry: Symmetry) -> str:
     if number is None:
         return label
     return label.replace(f"_{symmetry.number}_", f"_{number}_", 1)
+
+
+def _settled(crystal: Crystal, site_sums: NDArray[np.float64]) -> Crystal:
+    """Put the sites in one order and the first of them at the origin.
+
+    Where a symmetry holds within a hair of the tolerance, moyopy's answer depends on both.
+    """
+    order = sorted(range(crystal.n_sites), key=lambda site: (crystal.species[site], -site_sums[site]))
+    places = crystal.frac_coords[order]
+    places = places - places[0]
+    # A coordinate a rounding error below a whole number must wrap as one above it does.
+    places -= np.floor(places + 1e-6)
+    species = tuple([crystal.species[site] for site in order])
+    if crystal.occupancies is None:
+        return Crystal(crystal.lattice, places, species)
+    return Crystal(crystal.lattice, places, species, tuple([crystal.occupancies[site] for site in order]))
 
 
 def _contents(crystal: Crystal) -> str:

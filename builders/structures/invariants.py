@@ -38,10 +38,13 @@ class Invariants:
     coordination : float
         Mean over atoms of the sum over neighbours of ``(1 + z_i z_j) w(d)``, in full precision; what the structure hash
         counts in.
+    site_sums : numpy.ndarray
+        shape=(n_sites,), sum over a site's neighbours of ``w(d)``: tells sites apart without naming a cell.
     """
 
     vector: NDArray[np.float32]
     coordination: float
+    site_sums: NDArray[np.float64]
 
 
 def crystal_invariants(crystal: Crystal, points: Points, around: Neighbourhood) -> Invariants:
@@ -96,7 +99,8 @@ def crystal_invariants(crystal: Crystal, points: Points, around: Neighbourhood) 
         waves[order] = step * waves[order - 1] - waves[order - 2]
     sums = waves @ np.stack([first * second, first, np.ones_like(first)], axis=1) / atoms
     vector = np.concatenate([distances, sums[:, 0], sums[:, 1]]).astype(np.float32)
-    return Invariants(vector, float(sums[0, 2] + sums[0, 0]))
+    site_sums = np.bincount(pairs.centre, window, minlength=crystal.n_sites).astype(np.float64)
+    return Invariants(vector, float(sums[0, 2] + sums[0, 0]), site_sums)
 
 
 def site_colours(crystal: Crystal) -> NDArray[np.float64]:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 ELEMENTAL, COMMON, MIXED, NONE = "elemental", "icsd-common", "icsd-mixed-valence", "none"
 _KEEP = 2048  # combinations held at once; beyond, of those with the same charge only the best goes on
-_MOST_ATOMS = 100_000  # charges stay far inside int64, and the work inside a millisecond or two
+_MOST_ATOMS = 20_000  # charges stay far inside int64, and the work inside a millisecond or two
 _TIE = 1e-9
+_INVERSION = (
+    3.0  # log probability that each atom loses which is negative beside a positive, more electronegative element
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ def guess_oxidation_states(elements: tuple[str, ...], amounts: tuple[int, ...]) 
     """Guess the oxidation state of each element of a compound.
 
     Of the elements that occur as anions the most electronegative takes negative states only; every other element takes
-    any of its ICSD states. If no combination is neutral, one element may hold two neighbouring states of one sign.
+    any of its ICSD states. A combination in which a less electronegative element is negative beside a positive one loses
+    a factor of twenty for each such atom. If no combination is neutral, one element may hold two neighbouring states of one
+    sign.
 
     Parameters
     ----------
@@ -88,10 +93,12 @@ def _guess(elements: tuple[str, ...], amounts: tuple[int, ...]) -> OxidationStat
     states = _allowed_states(elements)
     if sum(amounts) > _MOST_ATOMS or not all(states):
         return OxidationStates(None, NONE)
-    whole = _one_state_each(amounts, states)
+    table = element_table()
+    chi = np.array([_finite(table[symbol].electronegativity) for symbol in elements])
+    whole = _one_state_each(amounts, states, chi)
     if whole is not None:
         return OxidationStates(dict(zip(elements, whole, strict=True)), COMMON)
-    mixed = _two_states_on_one(amounts, states)
+    mixed = _two_states_on_one(amounts, states, chi)
     if mixed is not None:
         return OxidationStates(dict(zip(elements, mixed, strict=True)), MIXED)
     return OxidationStates(None, NONE)
@@ -140,16 +147,42 @@ def _best_of_each_charge(
     return charge[kept], score[kept], picks[kept]
 
 
-def _one_state_each(amounts: tuple[int, ...], states: list[list[tuple[int, float]]]) -> list[float] | None:
+def _values(picks: NDArray[np.int8], states: list[list[tuple[int, float]]]) -> NDArray[np.float64]:
+    """Look the picked states up; shape=(n, n_elements)."""
+    return np.stack(
+        [
+            np.array([state for state, _ in options], dtype=np.float64)[picks[:, column]]
+            for column, options in enumerate(states)
+        ],
+        axis=1,
+    )
+
+
+def _inversions(values: NDArray[np.float64], amounts: tuple[int, ...], chi: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Count the atoms that are negative although a more electronegative element is positive; shape=(n,)."""
+    highest = np.where(values > 0, chi, -np.inf).max(axis=1)
+    inverted: NDArray[np.float64] = ((values < 0) & (chi < highest[:, None])) @ np.array(amounts, dtype=np.float64)
+    return inverted
+
+
+def _one_state_each(
+    amounts: tuple[int, ...], states: list[list[tuple[int, float]]], chi: NDArray[np.float64]
+) -> list[float] | None:
     choices = _combine(amounts, states)
     neutral = np.flatnonzero(choices.charge == 0)
     if not len(neutral):
         return None
-    best = neutral[int(choices.score[neutral].argmax())]
-    return [float(options[pick][0]) for options, pick in zip(states, choices.picks[best], strict=True)]
+    values = _values(choices.picks[neutral], states)
+    score = choices.score[neutral]
+    if len(neutral) > 1:
+        score = score - _INVERSION * _inversions(values, amounts, chi)
+    best: list[float] = values[int(score.argmax())].tolist()
+    return best
 
 
-def _two_states_on_one(amounts: tuple[int, ...], states: list[list[tuple[int, float]]]) -> list[float] | None:
+def _two_states_on_one(
+    amounts: tuple[int, ...], states: list[list[tuple[int, float]]], chi: NDArray[np.float64]
+) -> list[float] | None:
     """Let one element after the other hold two neighbouring states; the rest hold one each."""
     best_score, best = -math.inf, None
     for column, (amount, options) in enumerate(zip(amounts, states, strict=True)):
@@ -157,17 +190,28 @@ def _two_states_on_one(amounts: tuple[int, ...], states: list[list[tuple[int, fl
             continue
         choices = _combine(amounts, states, skip=column)
         mean = -choices.charge / amount
-        values = np.array([state for state, _ in options], dtype=np.float64)
-        logs = np.array([log for _, log in options])
-        # Between neighbouring states the mean fixes the two shares, so the log probability is linear there.
-        score = choices.score + amount * np.interp(mean, values, logs, left=-np.inf, right=-np.inf)
-        # From -3 to +3 there is no valence in between: boron at 0 is no mixture of borides and borates.
-        negative, positive = values[values < 0], values[values > 0]
-        if len(negative) and len(positive):
-            score[(mean > negative[-1]) & (mean < positive[0])] = -np.inf
+        share = _between(mean, options)
+        possible = np.flatnonzero(share > -np.inf)
+        if not len(possible):
+            continue
+        values = _values(choices.picks[possible], states)
+        values[:, column] = mean[possible]
+        score = choices.score[possible] + amount * share[possible] - _INVERSION * _inversions(values, amounts, chi)
         winner = int(score.argmax())
         if score[winner] > best_score + _TIE:
             best_score = float(score[winner])
-            best = [float(options[pick][0]) for options, pick in zip(states, choices.picks[winner], strict=True)]
-            best[column] = float(mean[winner])
+            best = values[winner].tolist()
     return best
+
+
+def _between(mean: NDArray[np.float64], options: list[tuple[int, float]]) -> NDArray[np.float64]:
+    """Log probability an atom of a mean state that two neighbouring states of one sign make up; -inf elsewhere."""
+    values = np.array([state for state, _ in options], dtype=np.float64)
+    logs = np.array([log for _, log in options])
+    # Between neighbouring states the mean fixes the two shares, so the log probability is linear there.
+    result: NDArray[np.float64] = np.interp(mean, values, logs, left=-np.inf, right=-np.inf)
+    # From -3 to +3 there is no valence in between: boron at 0 is no mixture of borides and borates.
+    negative, positive = values[values < 0], values[values > 0]
+    if len(negative) and len(positive):
+        result[(mean > negative[-1]) & (mean < positive[0])] = -np.inf
+    return result

@@ -59,6 +59,8 @@ class Symmetry:
         shape=(n_sites,), the first site equivalent to each given site.
     standard, primitive : Crystal
         Conventional and primitive standardised cell, with symmetrised coordinates.
+    primitive_sites : tuple of int
+        For each site of ``primitive``, a given site that it stands for.
     symprec : float
         Å, the tolerance at which this was found.
     flags : tuple of str
@@ -72,6 +74,7 @@ class Symmetry:
     orbits: tuple[int, ...]
     standard: Crystal
     primitive: Crystal
+    primitive_sites: tuple[int, ...]
     symprec: float
     flags: tuple[str, ...] = ()
 
@@ -197,9 +200,18 @@ def _translate(
         orbits=tuple(data.orbits),
         standard=_crystal(data.std_cell, kinds),
         primitive=_crystal(data.prim_std_cell, kinds),
+        primitive_sites=_first_sites(data.mapping_std_prim),
         symprec=symprec,
         flags=flags,
     )
+
+
+def _first_sites(mapping: list[int]) -> tuple[int, ...]:
+    """Invert the mapping of given sites to primitive ones; of several the first is taken."""
+    first: dict[int, int] = {}
+    for given, primitive in enumerate(mapping):
+        first.setdefault(primitive, given)
+    return tuple([first[primitive] for primitive in range(len(first))])
 
 
 def _crystal(cell: Any, kinds: dict[int, tuple[str, Occupancy | None]]) -> Crystal:
@@ -223,6 +235,7 @@ def _without_symmetry(crystal: Crystal, symprec: float) -> Symmetry:
         orbits=tuple(range(crystal.n_sites)),
         standard=crystal,
         primitive=crystal,
+        primitive_sites=tuple(range(crystal.n_sites)),
         symprec=symprec,
         flags=(FLAG_NOT_FOUND,),
     )

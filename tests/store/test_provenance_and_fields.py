@@ -89,7 +89,7 @@ def test_every_document_field_is_in_the_registry() -> None:
 
 
 def test_candidates_hold_exactly_the_candidate_fields() -> None:
-    assert set(CandidateDocument._fields) == {field.name for field in candidate_fields()} | {"hash", "stamp"}
+    assert set(CandidateDocument._fields) == {field.name for field in candidate_fields()} | {"hash", "recipe", "stamp"}
 
 
 def test_units_stand_in_the_registry_and_never_in_a_name() -> None:

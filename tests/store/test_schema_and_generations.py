@@ -19,7 +19,7 @@ STAMP = {
 
 def embedding(**changes: Any) -> dict[str, Any]:
     document = {
-        "_id": "m/a", "model": "m", "material": "a", "vector": b"\0" * 8, "dimension": 2, "hash": "0" * 32, "stamp": STAMP,
+        "_id": "m/a", "model": "m", "material": "a", "vector": b"\0" * 8, "dimension": 2, "hash": "0" * 32, "recipe": "1|p|i", "stamp": STAMP,
     }  # fmt: skip
     document.update(changes)
     return {name: value for name, value in document.items() if value != "absent"}
@@ -77,7 +77,7 @@ def test_a_bad_document_is_refused_by_the_server(migrated: Any, changes: dict[st
 
 
 def candidate(key: str, density: float) -> dict[str, Any]:
-    return {"_id": key, "density": density, "hash": "0" * 32, "stamp": STAMP}
+    return {"_id": key, "density": density, "hash": "0" * 32, "recipe": "1|p|i", "stamp": STAMP}
 
 
 def publish(database: Any, *documents: dict[str, Any]) -> str:
