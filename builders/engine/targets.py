@@ -229,9 +229,15 @@ class Generation(Target):
         staged = self.call(lambda: generations.staged_generation(self.database, name))
         current = self.call(lambda: generations.current_generation(self.database, name))
         changes = len(plan.inputs) + len(plan.orphans)
-        if staged is None and (changes == 0 or (current is not None and changes <= TRANSACTION_LIMIT)):
+        few = current is not None and changes <= TRANSACTION_LIMIT and self._knows_transactions()
+        if staged is None and (changes == 0 or few):
             return
         self._staging = self.call(lambda: generations.open_staging(self.database, name))
+
+    def _knows_transactions(self) -> bool:
+        """Whether the server is a replica set or a router: a standalone one has no transactions."""
+        said = self.call(lambda: self.database.client.admin.command("hello"))
+        return "setName" in said or said.get("msg") == "isdbgrid"
 
     def write_documents(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Fill the staging, or hold for the transaction."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ELEMENTAL, COMMON, MIXED, NONE = "elemental", "icsd-common", "icsd-mixed-valence", "none"
 _KEEP = 2048  # combinations held at once; beyond, of those with the same charge only the best goes on
-_MOST_ATOMS = 20_000  # charges stay far inside int64, and the work inside a millisecond or two
+_MOST_ATOMS = 20_000  # charges stay exact, and the work inside some milliseconds
 _TIE = 1e-9
 _INVERSION = (
     3.0  # log probability that each atom loses which is negative beside a positive, more electronegative element
@@ -44,13 +44,21 @@ class OxidationStates:
     method: str
 
 
-@dataclass(frozen=True)
-class _Choices:
+class _Options(NamedTuple):
+    """The states that one element may take."""
+
+    values: NDArray[np.float64]
+    logs: NDArray[np.float64]
+    """log probability of each"""
+
+
+class _Choices(NamedTuple):
     """All assignments to the elements seen so far."""
 
-    charge: NDArray[np.int64]
+    charge: NDArray[np.float64]
     score: NDArray[np.float64]
-    picks: NDArray[np.int8]  # shape=(n, n_elements), index into each element's states
+    code: NDArray[np.int64]
+    """which state of each element: digits in a number of mixed radix, the last element's last"""
 
 
 def guess_oxidation_states(elements: tuple[str, ...], amounts: tuple[int, ...]) -> OxidationStates:
@@ -91,7 +99,7 @@ def _guess(elements: tuple[str, ...], amounts: tuple[int, ...]) -> OxidationStat
     if len(elements) == 1:
         return OxidationStates({elements[0]: 0.0}, ELEMENTAL)
     states = _allowed_states(elements)
-    if sum(amounts) > _MOST_ATOMS or not all(states):
+    if sum(amounts) > _MOST_ATOMS or not all(len(options.values) for options in states):
         return OxidationStates(None, NONE)
     table = element_table()
     chi = np.array([_finite(table[symbol].electronegativity) for symbol in elements])
@@ -104,58 +112,59 @@ def _guess(elements: tuple[str, ...], amounts: tuple[int, ...]) -> OxidationStat
     return OxidationStates(None, NONE)
 
 
-def _allowed_states(elements: tuple[str, ...]) -> list[list[tuple[int, float]]]:
-    """``[(state, log probability), ...]`` for each element; the anion keeps its negative states only."""
+def _allowed_states(elements: tuple[str, ...]) -> list[_Options]:
+    """List the states of each element; the anion keeps its negative states only."""
     table, logs = element_table(), state_log_probabilities()
     # Not simply the most electronegative element: lead (2.33) is above tellurium (2.1), platinum above hydrogen.
     anions = [symbol for symbol in elements if min(logs[symbol], default=0) < 0]
     anion = max(anions, key=lambda symbol: (_finite(table[symbol].electronegativity), symbol), default=None)
-    return [
-        [(state, log) for state, log in logs[symbol].items() if state < 0 or symbol != anion] for symbol in elements
-    ]
+    return [_options(symbol, symbol == anion) for symbol in elements]
+
+
+@lru_cache(maxsize=256)
+def _options(symbol: str, anion: bool) -> _Options:
+    kept = {state: log for state, log in state_log_probabilities()[symbol].items() if state < 0 or not anion}
+    return _Options(np.array(list(kept), dtype=np.float64), np.array(list(kept.values()), dtype=np.float64))
 
 
 def _finite(electronegativity: float) -> float:
     return electronegativity if math.isfinite(electronegativity) else -1.0
 
 
-def _combine(amounts: tuple[int, ...], states: list[list[tuple[int, float]]], skip: int = -1) -> _Choices:
+def _combine(amounts: tuple[int, ...], states: list[_Options], skip: int = -1) -> _Choices:
     """Form all assignments; those of equal charge are thinned to the best when there are too many to hold."""
-    charge, score = np.zeros(1, dtype=np.int64), np.zeros(1)
-    picks = np.zeros((1, len(amounts)), dtype=np.int8)
+    choices = _Choices(np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64))
     for column, (amount, options) in enumerate(zip(amounts, states, strict=True)):
         if column == skip:
             continue
-        if len(charge) * len(options) > _KEEP and len(charge) > 1:
-            charge, score, picks = _best_of_each_charge(charge, score, picks)
-        values = np.array([state for state, _ in options], dtype=np.int64) * amount
-        logs = np.array([log for _, log in options]) * amount
-        picks = np.repeat(picks, len(options), axis=0)
-        picks[:, column] = np.tile(np.arange(len(options), dtype=np.int8), len(charge))
-        charge = (charge[:, None] + values).ravel()
-        score = (score[:, None] + logs).ravel()
-    return _Choices(charge, score, picks)
+        size = len(options.values)
+        if len(choices.charge) * size > _KEEP:
+            choices = _best_of_each_charge(choices)
+        choices = _Choices(
+            (choices.charge[:, None] + options.values * amount).ravel(),
+            (choices.score[:, None] + options.logs * amount).ravel(),
+            (choices.code[:, None] * size + np.arange(size)).ravel(),
+        )
+    return choices
 
 
-def _best_of_each_charge(
-    charge: NDArray[np.int64], score: NDArray[np.float64], picks: NDArray[np.int8]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int8]]:
-    order = np.lexsort((-score, charge))
+def _best_of_each_charge(choices: _Choices) -> _Choices:
+    order = np.lexsort((-choices.score, choices.charge))
     first = np.ones(len(order), dtype=bool)
-    first[1:] = np.diff(charge[order]) != 0
+    first[1:] = np.diff(choices.charge[order]) != 0
     kept = order[first]
-    return charge[kept], score[kept], picks[kept]
+    return _Choices(choices.charge[kept], choices.score[kept], choices.code[kept])
 
 
-def _values(picks: NDArray[np.int8], states: list[list[tuple[int, float]]]) -> NDArray[np.float64]:
-    """Look the picked states up; shape=(n, n_elements)."""
-    return np.stack(
-        [
-            np.array([state for state, _ in options], dtype=np.float64)[picks[:, column]]
-            for column, options in enumerate(states)
-        ],
-        axis=1,
-    )
+def _values(code: NDArray[np.int64], states: list[_Options], skip: int = -1) -> NDArray[np.float64]:
+    """Look the picked states up; shape=(n, n_elements), zero in the column ``skip``."""
+    values = np.zeros((len(code), len(states)))
+    for column in range(len(states) - 1, -1, -1):
+        if column != skip:
+            size = len(states[column].values)
+            values[:, column] = states[column].values[code % size]
+            code = code // size
+    return values
 
 
 def _inversions(values: NDArray[np.float64], amounts: tuple[int, ...], chi: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,14 +174,12 @@ def _inversions(values: NDArray[np.float64], amounts: tuple[int, ...], chi: NDAr
     return inverted
 
 
-def _one_state_each(
-    amounts: tuple[int, ...], states: list[list[tuple[int, float]]], chi: NDArray[np.float64]
-) -> list[float] | None:
+def _one_state_each(amounts: tuple[int, ...], states: list[_Options], chi: NDArray[np.float64]) -> list[float] | None:
     choices = _combine(amounts, states)
     neutral = np.flatnonzero(choices.charge == 0)
     if not len(neutral):
         return None
-    values = _values(choices.picks[neutral], states)
+    values = _values(choices.code[neutral], states)
     score = choices.score[neutral]
     if len(neutral) > 1:
         score = score - _INVERSION * _inversions(values, amounts, chi)
@@ -181,12 +188,12 @@ def _one_state_each(
 
 
 def _two_states_on_one(
-    amounts: tuple[int, ...], states: list[list[tuple[int, float]]], chi: NDArray[np.float64]
+    amounts: tuple[int, ...], states: list[_Options], chi: NDArray[np.float64]
 ) -> list[float] | None:
     """Let one element after the other hold two neighbouring states; the rest hold one each."""
     best_score, best = -math.inf, None
     for column, (amount, options) in enumerate(zip(amounts, states, strict=True)):
-        if len(options) < 2:
+        if len(options.values) < 2:
             continue
         choices = _combine(amounts, states, skip=column)
         mean = -choices.charge / amount
@@ -194,7 +201,7 @@ def _two_states_on_one(
         possible = np.flatnonzero(share > -np.inf)
         if not len(possible):
             continue
-        values = _values(choices.picks[possible], states)
+        values = _values(choices.code[possible], states, skip=column)
         values[:, column] = mean[possible]
         score = choices.score[possible] + amount * share[possible] - _INVERSION * _inversions(values, amounts, chi)
         winner = int(score.argmax())
@@ -204,12 +211,11 @@ def _two_states_on_one(
     return best
 
 
-def _between(mean: NDArray[np.float64], options: list[tuple[int, float]]) -> NDArray[np.float64]:
+def _between(mean: NDArray[np.float64], options: _Options) -> NDArray[np.float64]:
     """Log probability an atom of a mean state that two neighbouring states of one sign make up; -inf elsewhere."""
-    values = np.array([state for state, _ in options], dtype=np.float64)
-    logs = np.array([log for _, log in options])
+    values = options.values
     # Between neighbouring states the mean fixes the two shares, so the log probability is linear there.
-    result: NDArray[np.float64] = np.interp(mean, values, logs, left=-np.inf, right=-np.inf)
+    result: NDArray[np.float64] = np.interp(mean, values, options.logs, left=-np.inf, right=-np.inf)
     # From -3 to +3 there is no valence in between: boron at 0 is no mixture of borides and borates.
     negative, positive = values[values < 0], values[values > 0]
     if len(negative) and len(positive):
