@@ -266,10 +266,10 @@ _DOCUMENT_FIELDS: Final = (
     Field(
         "invariants",
         "bytes",
-        "Å",
-        "Average minimum distances to the nearest 24 neighbours, float32.",
+        None,
+        "float32: 24 average minimum distances to the nearest neighbours in Å, then 8 sums that see which element sits where.",
         "structures.invariants",
-        shape="(24,)",
+        shape="(32,)",
     ),
     Field(
         "hash_margin",

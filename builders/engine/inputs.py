@@ -7,6 +7,7 @@ other builders of the same run).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from bson.codec_options import CodecOptions
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 Fetched = bytes | list[bytes] | None
 """One document as BSON, several (of a group), or none."""
+
+
+REFRESH_LIMIT = 2000
+"""Up to so many written documents are read again by their keys; beyond, the collection is read anew."""
 
 
 class StampRow(NamedTuple):
@@ -87,6 +92,24 @@ class StampTables:
             for name in [name for name in kept if name[0] == collection]:
                 del kept[name]
 
+    def refresh(self, collection: str, keys: Sequence[str]) -> None:
+        """Read again only what was written, if that is little; a large write is forgotten whole."""
+        if len(keys) > REFRESH_LIMIT:
+            self.forget(collection)
+            return
+        for name in [name for name in self._other if name[0] == collection]:
+            del self._other[name]
+        for (kept, prefix, group), rows in self._kept.items():
+            if kept != collection:
+                continue
+            mine = [key for key in keys if key.startswith(prefix)]
+            projection = {"_id": 1, "hash": 1, "recipe": 1, **({group: 1} if group else {})}
+            query = {"_id": {"$in": mine}}
+            found = self._call(partial(self._scan, collection, group, query, projection))
+            for key in mine:
+                rows.pop(key, None)
+            rows.update(found)
+
     def _read(
         self, collection: str, prefix: str, group: str, query: dict[str, Any], projection: dict[str, int]
     ) -> dict[str, StampRow]:
@@ -99,7 +122,7 @@ class StampTables:
         self, collection: str, group: str, query: dict[str, Any], projection: dict[str, int]
     ) -> dict[str, StampRow]:
         # The range makes the planner walk the covered index instead of the documents.
-        cursor = self._database[collection].find({"_id": {"$gte": ""}, **query}, projection, batch_size=50_000)
+        cursor = self._database[collection].find({"_id": {"$gte": ""}} | query, projection, batch_size=50_000)
         return {
             document["_id"]: StampRow(document["hash"], document.get("recipe", ""), document.get(group, ""))
             for document in cursor

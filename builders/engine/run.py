@@ -147,6 +147,11 @@ class Session:
             self._executor.close(at_once=kind is not None)
             self._executor = None
 
+    def revision(self, collection: str) -> int:
+        """Number of writes that builds have made to a collection."""
+        found = self.call(lambda: self.database["meta"].find_one({"_id": f"revision/{collection}"}))
+        return int(found["n"]) if found else 0
+
     @property
     def executor(self) -> Executor:
         """The workers, started at the first item."""
@@ -188,16 +193,19 @@ def run_builder(builder: IncrementalBuilder, session: Session) -> RunSummary:
     """
     summary = RunSummary(builder.NAME, builder.COLLECTION)
     started = time.perf_counter()
+    revision = session.revision(builder.COLLECTION)
     plan = plan_builder(builder, session)
     summary.unchanged, summary.known_failures = plan.fresh, len(plan.failed)
     if _nothing_to_do(builder, plan, session):
         summary.seconds = time.perf_counter() - started
         return summary
     with Lease(session.database, builder.NAME, wait=session.options.wait) as lease:
-        # Planned again under the lease: what another build did while we waited counts.
-        session.tables.forget(builder.target.readable() or "")
-        plan = plan_builder(builder, session)
-        summary.unchanged, summary.known_failures = plan.fresh, len(plan.failed)
+        if session.revision(builder.COLLECTION) != revision:
+            # Another build wrote between the plan and the lease: what it did counts.
+            session.tables.forget(builder.COLLECTION)
+            session.tables.forget(builder.target.readable() or "")
+            plan = plan_builder(builder, session)
+            summary.unchanged, summary.known_failures = plan.fresh, len(plan.failed)
         record = _Record(builder, session)
         try:
             builder.target.begin(plan)
@@ -208,8 +216,9 @@ def run_builder(builder: IncrementalBuilder, session: Session) -> RunSummary:
             summary.interrupted = True
             raise
         finally:
-            session.tables.forget(builder.COLLECTION)
-            session.tables.forget(builder.target.readable() or "")
+            written = [*plan.inputs, *plan.orphans]
+            for name in {builder.COLLECTION, builder.target.readable() or builder.COLLECTION}:
+                session.tables.refresh(name, written)
             session.progress.stop(builder.NAME)
             summary.seconds = time.perf_counter() - started
             record.close(summary)

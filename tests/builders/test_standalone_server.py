@@ -32,7 +32,17 @@ def standalone(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> Iterato
     data = tmp_path / "db"
     data.mkdir()
     program = str(find_mongod(Settings(home=tmp_path)))
-    options = ["--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+    options = [
+        "--dbpath",
+        str(data),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+        "--nounixsocket",
+        "--wiredTigerCacheSizeGB",
+        "0.25",
+    ]
     server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
     uri = f"mongodb://127.0.0.1:{port}/"
     try:
@@ -53,7 +63,10 @@ def standalone(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> Iterato
 
 def row(key: str, a: float) -> dict[str, Any]:
     lattice = [[a, 0, 0], [0, a, 0], [0, 0, a]]
-    return {"id": key, "structure": {"lattice": lattice, "species": ["Cs", "Cl"], "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]]}}
+    return {
+        "id": key,
+        "structure": {"lattice": lattice, "species": ["Cs", "Cl"], "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]]},
+    }
 
 
 def test_everything_works_on_a_standalone_server(standalone: Settings, tmp_path: Path) -> None:
