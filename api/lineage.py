@@ -226,5 +226,10 @@ class _FewDocuments:
         self._ids = ids
 
     def find(self, query: dict[str, Any], *args: Any, **options: Any) -> Iterator[dict[str, Any]]:
-        narrowed = {"$and": [{"_id": {"$in": self._ids}}, query]}
-        return iter(self._collection.find(narrowed, *args, **options))
+        return iter(self._collection.find(self._narrowed(query), *args, **options))
+
+    def find_raw_batches(self, query: dict[str, Any], *args: Any, **options: Any) -> Iterator[bytes]:
+        return iter(self._collection.find_raw_batches(self._narrowed(query), *args, **options))
+
+    def _narrowed(self, query: dict[str, Any]) -> dict[str, Any]:
+        return {"$and": [{"_id": {"$in": self._ids}}, query]}

@@ -6,17 +6,20 @@ other builders of the same run).
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from store.provenance import content_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pymongo.database import Database
 
@@ -121,12 +124,36 @@ class StampTables:
     def _scan(
         self, collection: str, group: str, query: dict[str, Any], projection: dict[str, int]
     ) -> dict[str, StampRow]:
-        # The range makes the planner walk the covered index instead of the documents.
-        cursor = self._database[collection].find({"_id": {"$gte": ""}} | query, projection, batch_size=50_000)
-        return {
-            document["_id"]: StampRow(document["hash"], document.get("recipe", ""), document.get(group, ""))
-            for document in cursor
-        }
+        # The range makes the planner walk the covered index instead of the documents; whole batches are decoded at once,
+        # without pymongo's step for each document.
+        batches = self._database[collection].find_raw_batches(
+            {"_id": {"$gte": ""}} | query, projection, batch_size=50_000
+        )
+        rows: dict[str, StampRow] = {}
+        with without_garbage_collection():
+            for batch in batches:
+                documents = bson.decode_all(batch)
+                if group:
+                    rows.update(
+                        (each["_id"], StampRow(each["hash"], each["recipe"], each[group])) for each in documents
+                    )
+                elif "recipe" in projection:
+                    rows.update((each["_id"], StampRow(each["hash"], each["recipe"])) for each in documents)
+                else:
+                    rows.update((each["_id"], StampRow(each["hash"])) for each in documents)
+        return rows
+
+
+@contextlib.contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Hold the collector off while hundreds of thousands of rows come in that all stay: it would walk them again and again."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 @runtime_checkable

@@ -156,11 +156,12 @@ def make_plan(
         restricted=only is not None,
         all_keys=expected.keys(),
     )
+    head = write_recipe(version, params, "")
     for key, inputs in expected.items():
         if only is not None and key not in only:
             continue
         row = targets.get(key)
-        if row is not None and row.recipe == write_recipe(version, params, inputs):
+        if row is not None and row.recipe == head + inputs:
             plan.fresh += 1
             continue
         cause = "missing" if row is None else _cause(row.recipe, version, params, inputs)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from builders.engine.executors import DaskCluster, Executor, LocalPool, TimeLimit, WorkerDied
-from builders.engine.inputs import GroupInput, StampTables
+from builders.engine.inputs import GroupInput, StampTables, without_garbage_collection
 from builders.engine.lease import Lease
 from builders.engine.work import Outcome, SetupFailed
 from store.errors import OrphanGuard
@@ -174,7 +174,8 @@ def only_keys(builder: IncrementalBuilder, session: Session) -> set[str] | None:
 def plan_builder(builder: IncrementalBuilder, session: Session) -> Plan:
     """Plan one builder within a session."""
     builder.bind(session.database, session.call)
-    plan = builder.plan(session.tables, only=only_keys(builder, session), retry_failed=session.options.retry_failed)
+    with without_garbage_collection():
+        plan = builder.plan(session.tables, only=only_keys(builder, session), retry_failed=session.options.retry_failed)
     limit = session.options.limit
     if limit is not None and len(plan.inputs) > limit:
         plan.inputs = dict(list(plan.inputs.items())[:limit])
