@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from api.results import CollectionStatus, IndexStatus, StoreStatus
+from store.provenance import count_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 _REASONS: Final = 5
 """Reasons of failure that are told, the most common first."""
-
-_WIDTH: Final = 160
 
 
 def status(service: Service) -> StoreStatus:
@@ -102,27 +99,8 @@ def _size(database: Database[dict[str, Any]], collection: str, prefix: str) -> i
 
 
 def _failures(database: Database[dict[str, Any]], builder: str) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    for entry in database["build_state"].find({"builder": builder}, {"error.type": 1, "error.message": 1}):
-        text = f"{entry['error']['type']}: {entry['error']['message']}"
-        kind = reason_kind(text)
-        counts[kind] += 1
-        examples.setdefault(kind, text)
-    # A reason that stands alone is told as it is.
-    return {(examples[kind] if count == 1 else kind)[:_WIDTH]: count for kind, count in counts.most_common()}
-
-
-def reason_kind(text: str) -> str:
-    """Take out of a message what differs from item to item: quoted names and numbers.
-
-    Examples
-    --------
-    >>> reason_kind("CoincidentAtoms: the sites 3 and 17 are 0.02 Å apart in 'mp-1'")
-    'CoincidentAtoms: the sites … and … are … Å apart in …'
-    """
-    text = re.sub(r"'[^']*'", "…", text)
-    return re.sub(r"(?<![A-Za-z])[-+]?\d[\d.,]*(e[-+]?\d+)?", "…", text)
+    entries = database["build_state"].find({"builder": builder}, {"error.type": 1, "error.message": 1})
+    return count_reasons(f"{entry['error']['type']}: {entry['error']['message']}" for entry in entries)
 
 
 def _first(reasons: dict[str, int]) -> dict[str, int]:

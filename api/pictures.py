@@ -27,6 +27,8 @@ _MOST_DRAWN: Final = 3000
 _SHOWN_RADIUS = 0.42
 _BOND_SLACK = 1.18
 """A bond is drawn where two atoms are nearer than this times the sum of their covalent radii."""
+_ANIONS: Final = frozenset({"H", "C", "N", "O", "F", "S", "Se", "Te", "Cl", "Br", "I"})
+"""In a compound that holds one of these a bond has one of them at an end."""
 
 
 def table_place(number: int) -> tuple[int, int]:
@@ -263,15 +265,28 @@ def _draw_cell(axes: Any, scene: _Scene) -> None:
 def _draw_bonds(axes: Any, scene: _Scene) -> None:
     from scipy.spatial import cKDTree
 
+    anions = any(_is_anion(site) for site in scene.contents)
     tree = cKDTree(scene.cartesian)
     pairs = tree.query_pairs(2 * float(scene.radii.max()) * _BOND_SLACK, output_type="ndarray")
     for i, j in pairs:
         distance = float(np.linalg.norm(scene.cartesian[i] - scene.cartesian[j]))
         if distance < 0.5 or distance > _BOND_SLACK * (scene.radii[i] + scene.radii[j]):
             continue
+        if not _may_bond(scene.contents[i], scene.contents[j], anions):
+            continue
         middle = 0.5 * (scene.places[i] + scene.places[j])
         for end in (i, j):
             _draw_half_bond(axes, scene, int(end), middle, distance)
+
+
+def _is_anion(site: Mapping[str, float]) -> bool:
+    """Whether the main element of a site is one that other elements form bonds to in a salt."""
+    return max(site, key=lambda name: site[name]) in _ANIONS
+
+
+def _may_bond(one: Mapping[str, float], other: Mapping[str, float], anions: bool) -> bool:
+    """Near cations are no bond in a compound with anions; in metals and elements whatever is near is."""
+    return not anions or _is_anion(one) or _is_anion(other)
 
 
 def _draw_half_bond(axes: Any, scene: _Scene, end: int, middle: NDArray[np.float64], distance: float) -> None:

@@ -132,6 +132,7 @@ class StructureDocument(Document):
     min_distance = FloatField(required=True, min_value=0.0)
     is_ordered = BooleanField(required=True)
     flags = ListField(StringField(), required=True)
+    warnings = ListField(StringField())
     oxidation_states = DictField()
     oxidation_state_method = StringField()
     structure_hash = StringField(required=True, min_length=HASH_LENGTH, max_length=HASH_LENGTH)

@@ -177,7 +177,13 @@ _CANDIDATE_FIELDS: Final = (
     _candidate(
         "is_ordered", "boolean", None, "structures.is_ordered", "Whether every site is fully occupied by one element."
     ),
-    _candidate("flags", "list of string", None, "structures.flags", "Doubts about the structure, in words."),
+    _candidate(
+        "flags",
+        "list of string",
+        None,
+        "structures.flags",
+        "Doubts about the structure, in fixed words, such as 'hydrogen not located'.",
+    ),
     _candidate(
         "formation_energy_per_atom",
         "float",
@@ -307,6 +313,13 @@ _DOCUMENT_FIELDS: Final = (
     Field("vector", "bytes", None, "float32, little-endian.", "embeddings.vector", shape="(dimension,)"),
     Field("dimension", "integer", None, "Length of the vector.", "embeddings.dimension"),
     Field("hash", "string", None, "Hash of the document's content.", "structures.hash"),
+    Field(
+        "warnings",
+        "list of string",
+        None,
+        "What the reader of the record noticed, in its words.",
+        "structures.warnings",
+    ),
     Field(
         "recipe",
         "string",

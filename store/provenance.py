@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import traceback
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
 from store.errors import FeatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HASH_LENGTH = 32
 """Characters of a content hash: 16 bytes of BLAKE2b in hexadecimal."""
@@ -201,6 +206,55 @@ def utc_now() -> datetime:
     """Return the present time in UTC with the millisecond precision that MongoDB keeps."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def reason_kind(text: str) -> str:
+    """Take out of an error's message what differs from item to item, so that equal reasons count as one.
+
+    Quoted names, numbers and what follows a colon inside the message (the item's own contents) go.
+
+    Examples
+    --------
+    >>> reason_kind("CoincidentAtoms: the sites 3 and 17 are 0.02 Å apart in 'mp-1'")
+    'CoincidentAtoms: the sites … and … are … Å apart in …'
+    >>> reason_kind("InvalidOccupancy: The occupancies of a site sum to 1.7, above 1: O 1.7.")
+    'InvalidOccupancy: The occupancies of a site sum to … above …'
+    """
+    text = re.sub(r"'[^']*'", "…", text)
+    text = re.sub(r"(?<![A-Za-z])[-+]?\d[\d.,]*(e[-+]?\d+)?", "…", text)
+    kind, _, message = text.partition(": ")
+    head, colon, _ = message.partition(": ")
+    head, brace, _ = head.partition(" {")
+    return f"{kind}: {head}" if colon or brace else text
+
+
+def count_reasons(texts: Iterable[str], most: int | None = None) -> dict[str, int]:
+    """Count reasons by kind, the most frequent first; of a kind with several members an example is told.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        ``"Type: message"`` of each failure.
+    most : int, optional
+        Tell so many kinds.
+
+    Examples
+    --------
+    >>> count_reasons(["A: site 1 is empty", "A: site 2 is empty", "B: broken"])
+    {'A: site … is empty (e.g. site 1 is empty)': 2, 'B: broken': 1}
+    """
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for text in texts:
+        kind = reason_kind(text)
+        counts[kind] += 1
+        examples.setdefault(kind, text)
+    told = {}
+    for kind, count in counts.most_common(most):
+        example = examples[kind]
+        several = count > 1 and example != kind
+        told[f"{kind} (e.g. {example.partition(': ')[2][:120]})" if several else example[:200]] = count
+    return told
 
 
 def describe_error(error: BaseException) -> dict[str, str]:

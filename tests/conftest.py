@@ -38,6 +38,13 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pyte
         yield patch
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_reaches_children() -> None:
+    """Undo what a shell does to background jobs: a SIGINT that is ignored here is ignored by every child too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def server(clean_environment: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
     """The private server of this test run."""

@@ -91,7 +91,11 @@ def _fill() -> None:
 
 def _ask() -> None:
     _say("3. A question by property: ordered lithium minerals with oxygen and without hydrogen, lightest first.")
-    wanted = 'elements HAS ALL "Li","O" AND NOT elements HAS "H" AND is_ordered = TRUE AND density < 2.7'
+    # Where X-rays did not find the hydrogen its formula says so, and the flag keeps such minerals out.
+    wanted = (
+        'elements HAS ALL "Li","O" AND NOT elements HAS "H" AND NOT flags HAS "hydrogen not located" '
+        "AND is_ordered = TRUE AND density < 2.7"
+    )
     fields = "name,formula,space_group_symbol,nsites_primitive,density,volume_per_atom"
     _run("query", wanted, "--fields", fields, "--sort", "density", "--limit", "10", "--unique")
     _say("4. A question by similarity: which minerals are nearest in composition to the cathode LiFePO4?")

@@ -135,10 +135,10 @@ class StampTables:
                 documents = bson.decode_all(batch)
                 if group:
                     rows.update(
-                        (each["_id"], StampRow(each["hash"], each["recipe"], each[group])) for each in documents
+                        (each["_id"], StampRow(each["hash"], each.get("recipe", ""), each[group])) for each in documents
                     )
                 elif "recipe" in projection:
-                    rows.update((each["_id"], StampRow(each["hash"], each["recipe"])) for each in documents)
+                    rows.update((each["_id"], StampRow(each["hash"], each.get("recipe", ""))) for each in documents)
                 else:
                     rows.update((each["_id"], StampRow(each["hash"])) for each in documents)
         return rows

@@ -17,7 +17,7 @@ from builders.engine.inputs import GroupInput, StampTables, without_garbage_coll
 from builders.engine.lease import Lease
 from builders.engine.work import Outcome, SetupFailed
 from store.errors import OrphanGuard
-from store.provenance import describe_error, utc_now
+from store.provenance import count_reasons, describe_error, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -285,7 +285,7 @@ class _Loop:
         self._session = session
         self._lease = lease
         self._summary = summary
-        self._reasons: Counter[str] = Counter()
+        self._reasons: list[str] = []
         self._limit = session.options.item_seconds or builder.ITEM_SECONDS
         self._chunk = max(4, builder.BATCH)
         self._again: deque[list[WorkItem]] = deque()
@@ -309,7 +309,7 @@ class _Loop:
             # Also on Ctrl-C: what is finished is written before the process goes.
             self._take_finished()
             self._write(least=1)
-            self._summary.reasons = dict(self._reasons.most_common(MOST_REASONS))
+            self._summary.reasons = count_reasons(self._reasons, MOST_REASONS)
 
     def _submit(self, executor: Executor, todo: deque[str], plan: Plan) -> None:
         if self._again:
@@ -381,15 +381,8 @@ class _Loop:
         self._summary.failed += len(failed)
         for outcome in failed:
             assert outcome.error is not None
-            self._reasons[_reason(outcome)] += 1
+            self._reasons.append(f"{outcome.error['type']}: {outcome.error['message'].replace(outcome.key, '…')}")
         self._session.progress.advance(self._builder.NAME, len(outcomes), len(failed))
-
-
-def _reason(outcome: Outcome) -> str:
-    """Why an item failed, without its own name, so that the same reason counts as the same."""
-    assert outcome.error is not None
-    message = outcome.error["message"].replace(outcome.key, "...")
-    return f"{outcome.error['type']}: {message[:160]}"
 
 
 def grouping_fields(builders: Sequence[type[IncrementalBuilder]]) -> dict[str, str]:

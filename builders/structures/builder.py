@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +58,12 @@ class StructureBuilder(IncrementalBuilder):
         return {**analysis.to_document(), **_about(read, source, analysis.flags)}
 
 
+def _words(warnings: list[str]) -> list[str]:
+    """The flags among a reader's warnings: ``hydrogen_not_located: ...`` is the flag ``hydrogen not located``."""
+    found = [re.match(r"([a-z_]+): ", warning) for warning in warnings]
+    return list(dict.fromkeys(match[1].replace("_", " ") for match in found if match))
+
+
 def _about(read: ReadResult, source: dict[str, Any], flags: Any) -> dict[str, Any]:
     """What the record says beside its crystal."""
     known = {name: read.properties.get(name) for name in KNOWN_PROPERTIES}
@@ -73,5 +80,6 @@ def _about(read: ReadResult, source: dict[str, Any], flags: Any) -> dict[str, An
         "licence": source.get("licence") or read.licence,
         "references": list(dict.fromkeys(references)),
         "provider": source.get("provider"),
-        "flags": [*flags, *(warning for warning in read.warnings if warning not in flags)],
+        "flags": [*flags, *_words(read.warnings)],
+        "warnings": list(read.warnings),
     }

@@ -59,6 +59,7 @@ def put_raw(database: Any, material: str, vector: bytes, digest: str, model: str
         "vector": vector,
         "dimension": 290,
         "hash": digest,
+        "recipe": "1|p|structures=0",
         "stamp": stamp,
     }
     database["embeddings"].replace_one({"_id": document["_id"]}, document, upsert=True)
