@@ -9,7 +9,8 @@ module            what it does
 ``work``          what happens to items inside a worker process
 ``executors``     spawned local pool, dask.distributed
 ``lease``         one build of a collection at a time
-``write``         documents, failures, revisions: acknowledged writes only
+``targets``       documents, failures, revisions: acknowledged writes; in place or by generation
+``loop``          workers kept busy, results written, the guilty item found
 ``run``           one builder from plan to record; many in the order of the graph
 ================  =====================================================================================================
 """

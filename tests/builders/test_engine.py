@@ -254,6 +254,7 @@ def test_a_builder_that_cannot_be_made_ready_blames_no_item(numbers: Any) -> Non
     with pytest.raises(Exception, match="its model file is missing"):
         build(numbers, Broken())
     assert numbers["build_state"].count_documents({}) == 0
+    assert numbers["builds"].find_one({"builder": "broken"})["state"] == "broken"
 
 
 def test_trap_12_the_builder_is_set_up_once_a_process_and_not_once_an_item(numbers: Any) -> None:
