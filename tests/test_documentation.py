@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ def test_links_in_the_docs_lead_somewhere(page: Path) -> None:
             assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}"
 
 
-def test_public_docstring_examples_run() -> None:
-    """Every public function's example is executed (those that need a store say +SKIP)."""
+def test_public_docstring_examples_run(private_settings: Any) -> None:
+    """Every public example is executed, on a private server of this test's own: some of them stop it."""
     import doctest
     import importlib
 

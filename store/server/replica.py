@@ -43,7 +43,7 @@ def ask(port: int, seconds: float) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        Its answer to ``hello``, with its ``version`` added.
+        Its answer to ``hello``, with its ``version`` and its ``pid`` added.
 
     Examples
     --------
@@ -55,7 +55,10 @@ def ask(port: int, seconds: float) -> dict[str, Any] | None:
     try:
         with _direct(port, seconds) as client:
             said = dict(client.admin.command("hello"))
-            return {**said, "version": str(client.admin.command("buildInfo")["version"])}
+            # All sections off: only the head of the answer, which names the process, is wanted.
+            status = client.admin.command({"serverStatus": 1, "none": 1})
+            version = str(client.admin.command("buildInfo")["version"])
+            return {**said, "version": version, "pid": int(status["pid"])}
     except PyMongoError:
         return None
 

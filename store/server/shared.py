@@ -220,7 +220,8 @@ def _adopt(folder: ServerFolder, settings: Settings) -> ServerInfo | None:
         if said is not None and process.port is not None:
             with contextlib.suppress(Killed), _unless_killed(process.pid):
                 make_primary(process.pid, process.port)
-                return _record(process, folder, said["version"])
+                # While mongod detaches itself three processes have its command line; the one that answers is the server.
+                return _record(inspect_process(said["pid"], folder) or process, folder, said["version"])
         elif _recovering(process):
             deadline = max(deadline, time.monotonic() + 1.0)
         if time.monotonic() > deadline:
