@@ -388,6 +388,7 @@ def nearest(name: str, count: int = 3) -> list[Field]:
     found = [_SYNONYMS[low]] if low in _SYNONYMS else []
     found += difflib.get_close_matches(low, known, n=count, cutoff=0.6)
     found += [other for other in known if low in other or any(part in other.split("_") for part in low.split("_"))]
-    found += difflib.get_close_matches(low, known, n=count, cutoff=0.35)
+    # Far-fetched names only where nothing is near: three candidates of which two are nonsense help nobody.
+    found += difflib.get_close_matches(low, known, n=count, cutoff=0.5 if found else 0.35)
     found = list(dict.fromkeys(found))
     return [FIELDS[each] for each in (found or known)[:count]]
