@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import concurrent.futures as futures
 import contextlib
+import logging
 import multiprocessing
 import os
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from builders.engine.work import SOFT_SECONDS, BuilderSpec, Outcome, WorkItem, prepare_worker, run_chunk
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Future = futures.Future[list[Outcome]]
+log = logging.getLogger(__name__)
 
 THREADS: Final = {
     # One process a core does the work: threads inside would fight for the same cores. Waiting OpenMP threads must sleep.
@@ -45,6 +48,9 @@ class Executor(Protocol):
     def submit(self, spec: BuilderSpec, items: Sequence[WorkItem], limit: float) -> Future:
         """Start a chunk; the future gives outcomes, or raises :class:`WorkerDied` or :class:`TimeLimit`."""
 
+    def check(self) -> None:
+        """Give up on futures that can never finish, because what should finish them broke."""
+
     def close(self, *, at_once: bool) -> None:
         """End the workers; ``at_once`` does not wait for what is running."""
 
@@ -63,35 +69,36 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _translated(inner: futures.Future[Any], limit: float) -> Future:
-    """Give a future whose errors are ours."""
+_BROKEN = "The pool of workers broke: a worker was killed while it held the channel that all share."
+
+
+def _settle(outer: Future, result: list[Outcome] | None, error: BaseException | None) -> None:
+    """Finish a future, unless somebody else just did."""
+    with contextlib.suppress(futures.InvalidStateError):
+        if error is None and result is not None:
+            outer.set_result(result)
+        else:
+            outer.set_exception(error or WorkerDied("The work was cancelled."))
+
+
+def _translate(error: BaseException, limit: float) -> BaseException:
+    """Turn an error of the pool into one of ours; what the work itself raised stays."""
     import pebble
 
-    outer: Future = futures.Future()
-    outer.set_running_or_notify_cancel()
-
-    def pass_on(done: futures.Future[Any]) -> None:
-        if done.cancelled():
-            outer.set_exception(WorkerDied("The work was cancelled."))
-            return
-        error = done.exception()
-        if error is None:
-            outer.set_result(done.result())
-        elif isinstance(error, futures.TimeoutError | TimeoutError):
-            outer.set_exception(TimeLimit(f"It took longer than {limit:g} s and was stopped."))
-        elif isinstance(error, pebble.ProcessExpired):
-            outer.set_exception(
-                WorkerDied(f"The worker process ended with exit code {error.exitcode} (negative: a signal).")
-            )
-        else:
-            outer.set_exception(error)
-
-    inner.add_done_callback(pass_on)
-    return outer
+    if isinstance(error, futures.TimeoutError | TimeoutError):
+        return TimeLimit(f"It took longer than {limit:g} s and was stopped.")
+    if isinstance(error, pebble.ProcessExpired):
+        return WorkerDied(f"The worker process ended with exit code {error.exitcode} (negative: a signal).")
+    if isinstance(error, BrokenProcessPool):
+        return WorkerDied(_BROKEN)
+    return error
 
 
 class LocalPool:
     """Spawned processes on this machine, never forked (a fork after OpenMP was used hangs).
+
+    A worker that dies is replaced; a pool that breaks, because a worker was killed while it held the channel that all
+    share, is replaced as a whole.
 
     Parameters
     ----------
@@ -101,31 +108,69 @@ class LocalPool:
     """
 
     def __init__(self, workers: int, memory_bytes: int) -> None:
-        import pebble
-
         self.workers = workers
+        self._memory_bytes = memory_bytes
+        self._open: set[Future] = set()
         self._exit = contextlib.ExitStack()
         # Workers are started, and restarted after a death, during the pool's whole life: so long the environment stands.
         self._exit.enter_context(_environment(dict(THREADS)))
-        self._pool = pebble.ProcessPool(
-            max_workers=workers,
+        self._pool = self._make()
+
+    def _make(self) -> Any:
+        import pebble
+
+        return pebble.ProcessPool(
+            max_workers=self.workers,
             initializer=prepare_worker,
-            initargs=(memory_bytes, os.getpid()),
+            initargs=(self._memory_bytes, os.getpid()),
             context=multiprocessing.get_context("spawn"),
         )
 
     def submit(self, spec: BuilderSpec, items: Sequence[WorkItem], limit: float) -> Future:
         """Start a chunk."""
         hard = limit + SOFT_SECONDS
-        return _translated(self._pool.schedule(run_chunk, args=(spec, list(items)), timeout=hard), limit)
+        try:
+            inner = self._pool.schedule(run_chunk, args=(spec, list(items)), timeout=hard)
+        except RuntimeError:  # the pool broke since the last look
+            self._renew()
+            inner = self._pool.schedule(run_chunk, args=(spec, list(items)), timeout=hard)
+        outer: Future = futures.Future()
+        outer.set_running_or_notify_cancel()
+        self._open.add(outer)
+
+        def pass_on(done: futures.Future[Any]) -> None:
+            self._open.discard(outer)
+            error = WorkerDied("The work was cancelled.") if done.cancelled() else done.exception()
+            _settle(outer, None if error else done.result(), error and _translate(error, limit))
+
+        inner.add_done_callback(pass_on)
+        return outer
+
+    def check(self) -> None:
+        """Replace a pool that broke; its chunks are reported as lost and will be sent again."""
+        if not self._pool.active:
+            self._renew()
+
+    def _renew(self) -> None:
+        log.warning("%s It is replaced, and its work done again.", _BROKEN)
+        self._end(at_once=True)
+        self._pool = self._make()
+        for outer in list(self._open):
+            self._open.discard(outer)
+            _settle(outer, None, WorkerDied(_BROKEN))
+
+    def _end(self, *, at_once: bool) -> None:
+        # A broken pool may refuse to be joined; its workers end by themselves when they see that nobody listens.
+        with contextlib.suppress(RuntimeError, futures.TimeoutError, TimeoutError):
+            if at_once:
+                self._pool.stop()
+            else:
+                self._pool.close()
+            self._pool.join(timeout=10)
 
     def close(self, *, at_once: bool) -> None:
         """End the workers."""
-        if at_once:
-            self._pool.stop()
-        else:
-            self._pool.close()
-        self._pool.join(timeout=10)
+        self._end(at_once=at_once)
         self._exit.close()
 
 
@@ -200,6 +245,9 @@ class DaskCluster:
 
         inner.add_done_callback(pass_on)
         return outer
+
+    def check(self) -> None:
+        """Nothing to do: dask itself reports what it lost."""
 
     def close(self, *, at_once: bool) -> None:
         """Leave the cluster (and end it, if it was started here)."""

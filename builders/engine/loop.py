@@ -81,7 +81,9 @@ class Loop:
 
     def _collect(self) -> None:
         if self._running:
-            futures.wait(self._running, timeout=1.0, return_when=futures.FIRST_COMPLETED)
+            done, _ = futures.wait(self._running, timeout=1.0, return_when=futures.FIRST_COMPLETED)
+            if not done:
+                self._session.executor.check()
         self._take_finished()
         self._lease.check()
 

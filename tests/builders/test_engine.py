@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -236,6 +237,59 @@ def test_trap_11_a_dead_worker_does_not_hang_the_build(numbers: Any) -> None:
     error = numbers["build_state"].find_one({"_id": "doubler/n5"})["error"]
     assert error["type"] == "WorkerDied"
     assert "exit code 9" in error["message"]
+
+
+def test_workers_that_are_killed_all_the_time_cost_no_item(numbers: Any) -> None:
+    """Also at the moments in which a dying worker takes the channel of the whole pool with it."""
+    import threading
+
+    import psutil
+
+    put(numbers, *(number(f"m{i}", float(i)) for i in range(300)))
+    over = threading.Event()
+    killed = []
+
+    def kill() -> None:
+        while not over.wait(0.4) and len(killed) < 8:
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):
+                    if "spawn_main" in " ".join(child.cmdline()):
+                        child.kill()
+                        killed.append(child.pid)
+                        break
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        summary = build(numbers, Doubler(params={"pause": 0.01}), workers=2)
+    finally:
+        over.set()
+        killer.join()
+    assert len(killed) > 2
+    assert summary.built + summary.failed == 310
+    assert all(reason.startswith("WorkerDied") for reason in summary.reasons)
+    assert build(numbers, Doubler(params={"pause": 0.01})).failed == 0
+    assert numbers["doubles"].count_documents({}) == 310
+
+
+def test_a_pool_that_breaks_is_replaced(numbers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pebble.pool.base_pool import PoolStatus
+
+    from builders.engine.executors import LocalPool
+
+    submit = LocalPool.submit
+    broken = []
+
+    def break_once(self: LocalPool, *args: Any) -> Any:
+        future = submit(self, *args)
+        if not broken:
+            broken.append(self._pool)
+            self._pool._context.status = PoolStatus.ERROR
+        return future
+
+    monkeypatch.setattr(LocalPool, "submit", break_once)
+    assert build(numbers).built == 10
+    assert broken
 
 
 def test_a_failure_that_may_be_the_machines_is_tried_again_three_times(numbers: Any) -> None:
