@@ -108,7 +108,9 @@ def _print_plans(plans: Sequence[PlanSummary], as_json: bool) -> None:
     todo = sum(plan.missing + sum(plan.stale.values()) + plan.pending for plan in plans)
     if any(plan.pending for plan in plans):
         message("pending: fresh as yet, and rebuilt if what it is made from comes out different")
-    if not todo and not any(plan.orphaned for plan in plans):
+    if not todo and not any(plan.total or plan.failed for plan in plans):
+        message("There is nothing to build from yet. To fill the store: ionatlas ingest FILE")
+    elif not todo and not any(plan.orphaned for plan in plans):
         message("Everything is up to date.")
 
 
