@@ -23,6 +23,9 @@ PRIMARY_SECONDS = 120.0
 """Longest wait for a server that has opened its data to become primary. Usually 0.1 s; when the port it had before is
 held by a program that accepts connections and says nothing, mongod itself waits 30 s for an answer from there."""
 
+_SELECTION_SECONDS = 1.0
+"""How long one question looks for the server: one that was killed meanwhile should be noticed, not waited for."""
+
 _NOT_INITIALISED, _ALREADY_INITIALISED, _NO_REPLICATION = 94, 23, 76
 
 
@@ -94,7 +97,7 @@ def make_primary(pid: int, port: int) -> None:
 
     deadline = time.monotonic() + PRIMARY_SECONDS
     pause = 0.01
-    with _direct(port, PRIMARY_SECONDS) as client:
+    with _direct(port, PRIMARY_SECONDS, _SELECTION_SECONDS) as client:
         while time.monotonic() < deadline:
             try:
                 if is_primary(client.admin.command("hello")):
@@ -152,15 +155,16 @@ def _configure(client: MongoClient[dict[str, Any]], host: str) -> None:
 
 
 @contextlib.contextmanager
-def _direct(port: int, seconds: float) -> Iterator[MongoClient[dict[str, Any]]]:
+def _direct(port: int, seconds: float, selection: float | None = None) -> Iterator[MongoClient[dict[str, Any]]]:
     from pymongo import MongoClient
 
     milliseconds = max(1, int(seconds * 1000))
+    selection_ms = milliseconds if selection is None else max(1, int(selection * 1000))
     client: MongoClient[dict[str, Any]] = MongoClient(
         "127.0.0.1",
         port,
         directConnection=True,
-        serverSelectionTimeoutMS=milliseconds,
+        serverSelectionTimeoutMS=selection_ms,
         connectTimeoutMS=milliseconds,
         socketTimeoutMS=milliseconds,
         appname="ionatlas-start",

@@ -218,10 +218,13 @@ def _adopt(folder: ServerFolder, settings: Settings) -> ServerInfo | None:
         # Short questions: a server that is shutting down should be noticed as soon as it has ended.
         said = None if process.port is None else ask(process.port, 1.0)
         if said is not None and process.port is not None:
-            with contextlib.suppress(Killed), _unless_killed(process.pid):
-                make_primary(process.pid, process.port)
+            try:
+                with _unless_killed(said["pid"]):
+                    make_primary(said["pid"], process.port)
                 # While mongod detaches itself three processes have its command line; the one that answers is the server.
                 return _record(inspect_process(said["pid"], folder) or process, folder, said["version"])
+            except Killed:
+                continue  # look again: another one may serve by now, or none
         elif _recovering(process):
             deadline = max(deadline, time.monotonic() + 1.0)
         if time.monotonic() > deadline:

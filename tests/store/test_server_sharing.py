@@ -388,6 +388,30 @@ def test_kill_9_of_the_starting_process_at_any_moment_does_not_block_the_next_st
         kill(info.pid)
 
 
+def test_a_server_killed_while_it_is_adopted_is_started_again_at_once(
+    private_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look found it alive and the next question found it dead: no minutes of waiting for an answer from the dead."""
+    from store.server import shared
+
+    first = ensure_server(private_settings)
+    ServerFolder.of(private_settings.home).state.unlink()
+    real, asked = shared.make_primary, []
+
+    def killed_first(pid: int, port: int) -> None:
+        asked.append(pid)
+        if pid == first.pid:
+            kill(pid)
+        real(pid, port)
+
+    monkeypatch.setattr(shared, "make_primary", killed_first)
+    began = time.monotonic()
+    second = ensure_server(private_settings)
+    assert asked[0] == first.pid != second.pid
+    assert running_server(private_settings) is not None
+    assert time.monotonic() - began < 60
+
+
 def test_kill_9_of_mongod_at_any_moment_of_its_start_does_not_block_the_next_start(private_settings: Settings) -> None:
     chance = random.Random(21)
     for _ in range(5):
