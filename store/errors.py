@@ -27,8 +27,10 @@
     │   ├── InvalidCoordinates        NaN, infinite, wrong shape
     │   ├── UnknownElement
     │   ├── InvalidOccupancy          negative, above one, nothing on the site
-    │   └── CoincidentAtoms
+    │   ├── CoincidentAtoms
+    │   └── GeometryError             a periodic point set that cannot be triangulated with a certificate
     ├── FeatureError                  5   a descriptor cannot be computed (element without data, ...)
+    │   └── EmptyFramework                nothing but the working ion is there
     └── IndexError_                   7
         ├── SnapshotMissing           7   nothing was published yet
         └── SnapshotDamaged           7   files do not match their manifest
@@ -192,10 +194,18 @@ class CoincidentAtoms(StructureError):
     """Two atoms at the same place."""
 
 
+class GeometryError(StructureError):
+    """A point set whose triangulation could not be made or certified."""
+
+
 class FeatureError(IonatlasError):
     """A descriptor cannot be computed."""
 
     exit_code = 5
+
+
+class EmptyFramework(FeatureError):
+    """Nothing is left of a crystal when its working ion is taken out."""
 
 
 class IndexError_(IonatlasError):  # noqa: N801  (the built-in name is taken)

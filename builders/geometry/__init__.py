@@ -1,0 +1,1 @@
+"""The geometry of periodic point sets: exact, without physics. Channels and topology stand on it."""
