@@ -12,7 +12,8 @@
     │   ├── ServerUnavailable         3   nobody answers at the URI
     │   ├── ServerStartError          3   the private mongod could not be started
     │   ├── DataFolderError           3   data folder read-only, full or not ours
-    │   └── SchemaError               3   a document breaks its collection's schema
+    │   ├── SchemaError               3   a document breaks its collection's schema
+    │   └── ArraysDamaged             3   packed arrays of a document that cannot be read back
     ├── BuildError                    5
     │   ├── BuildRunning              4   another build holds the lease
     │   ├── ItemsFailed               5   the build ended, some items failed (recorded)
@@ -122,6 +123,10 @@ class DataFolderError(DatabaseError):
 
 class SchemaError(DatabaseError):
     """A document breaks the schema of its collection."""
+
+
+class ArraysDamaged(DatabaseError):
+    """The bytes of a document's packed arrays are not what was written."""
 
 
 class BuildError(IonatlasError):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
     from store.crystal import Crystal
@@ -20,6 +23,15 @@ PLACE: Final = 0.05
 """Å; an operation carries one place to another when it ends that near."""
 _SAME_SIZE = 5e-3
 _SHRINK = (1.0, 0.1, 0.01)
+
+
+@lru_cache(maxsize=1)
+def _moyopy() -> ModuleType:
+    import moyopy
+
+    # It warns through Python's logging about operations that a supercell cannot show; nothing here uses these.
+    logging.getLogger("moyo").setLevel(logging.ERROR)
+    return moyopy
 
 
 class Operations(NamedTuple):
@@ -45,30 +57,46 @@ class Operations(NamedTuple):
 IDENTITY: Final = Operations(np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)))
 
 
-def find_operations(crystal: Crystal, symprec: float = SYMPREC) -> Operations | None:
-    """Find the symmetry operations of a crystal, in its own cell; None where the search fails.
+class Symmetry(NamedTuple):
+    """What the symmetry search found.
+
+    Attributes
+    ----------
+    operations : Operations
+        In the given cell.
+    conventional : numpy.ndarray
+        shape=(3, 3), float64, Å; rows are the vectors of the standardised conventional cell, in the given orientation. The
+        same lattice for the same crystal, whatever cell it is given in.
+    """
+
+    operations: Operations
+    conventional: NDArray[np.float64]
+
+
+def find_symmetry(crystal: Crystal, symprec: float = SYMPREC) -> Symmetry | None:
+    """Find the symmetry of a crystal; None where the search fails.
 
     Sites are told apart by their contents. The search is repeated with smaller tolerances before it is given up.
 
     Examples
     --------
     >>> from store.crystal import Crystal
-    >>> found = find_operations(Crystal.from_lists([[3, 0, 0], [0, 3, 0], [0, 0, 3]], ["Po"], [[0, 0, 0]]))
-    >>> len(found.rotations)
-    48
+    >>> found = find_symmetry(Crystal.from_lists([[0, 2, 2], [2, 0, 2], [2, 2, 0]], ["Cu"], [[0, 0, 0]]))
+    >>> len(found.operations.rotations), np.linalg.norm(found.conventional, axis=1).round(3).tolist()
+    (48, [4.0, 4.0, 4.0])
     """
-    import moyopy
-
+    moyopy = _moyopy()
     kinds = {label: number + 1 for number, label in enumerate(dict.fromkeys(crystal.species))}
     numbers = [kinds[label] for label in crystal.species]
     cell = moyopy.Cell(crystal.lattice.tolist(), crystal.frac_coords.tolist(), numbers)
     for factor in _SHRINK:
         try:
-            operations = moyopy.MoyoDataset(cell, symprec=symprec * factor).operations
+            found = moyopy.MoyoDataset(cell, symprec=symprec * factor)
         except Exception as error:  # moyopy raises a plain Exception
             _LOG.debug("no symmetry at %g Å: %s", symprec * factor, error)
             continue
-        return Operations(np.array(operations.rotations), np.array(operations.translations))
+        operations = Operations(np.array(found.operations.rotations), np.array(found.operations.translations))
+        return Symmetry(operations, np.array(found.std_linear).T @ crystal.lattice)
     return None
 
 

@@ -35,7 +35,7 @@ from store.errors import GeometryError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-JITTERS: Final = (1e-6, 1e-5, 1e-6, 1e-4, 1e-5, 1e-3)
+JITTERS: Final = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 """Å; tried one after the other until the certificate holds."""
 VOLUME_TOLERANCE: Final = 1e-9
 _FIRST_PAD = 1.1
@@ -125,9 +125,9 @@ def _triangulate(
     attempt: int,
 ) -> PeriodicDelaunay:
     """One try; everything here is in the reduced basis until the result is put together."""
-    strained = basis @ (np.eye(3) + random.uniform(-jitter, jitter, (3, 3)) / 10.0)
+    strained: NDArray[np.float64] = basis @ (np.eye(3) + random.uniform(-jitter, jitter, (3, 3)) / 10.0)
     to_reduced = np.linalg.inv(transform)  # fractions of the given cell -> fractions of the reduced one
-    inverse: NDArray[np.float64] = np.linalg.inv(strained)
+    inverse = np.asarray(np.linalg.inv(strained), dtype=np.float64)
     places = fractions @ to_reduced + random.uniform(-jitter, jitter, fractions.shape) / np.sqrt(3.0) @ inverse
     wraps = np.floor(places - _ORIGIN).astype(np.int64)
     homes = places - wraps

@@ -132,7 +132,7 @@ def near_pairs(fractions: NDArray[np.float64], lattice: NDArray[np.float64], dis
     wraps = np.floor(reduced).astype(np.int64)
     images = images_around(reduced - wraps, basis, distance, np.zeros(3))
     pairs = cKDTree(images.places).query_pairs(distance, output_type="ndarray")
-    home = ~images.shifts.any(axis=1)
+    home = (images.shifts == 0).all(axis=1)
     first, second = pairs[:, 0], pairs[:, 1]
     kept = home[first] | home[second]
     first, second = first[kept], second[kept]

@@ -148,10 +148,9 @@ def voronoi_volumes(complex_: PeriodicDelaunay) -> NDArray[np.float64]:
     corners = (vertices[:, FACETS] - vertices[:, :, None]).reshape(-1, 3, 3)
     centres = (complex_.centres[:, None] - vertices).reshape(-1, 3)
     signs = np.repeat(np.sign(tetrahedron_volumes(vertices)), 4)
-    volumes: NDArray[np.float64] = np.bincount(
-        complex_.tetrahedra.ravel(), weights=signs * sector_volumes(corners, centres), minlength=complex_.n_points
-    )
-    return volumes
+    shares = signs * sector_volumes(corners, centres)
+    volumes = np.bincount(complex_.tetrahedra.ravel(), weights=shares, minlength=complex_.n_points)
+    return volumes.astype(np.float64, copy=False)
 
 
 def sector_volumes(corners: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
