@@ -1,9 +1,10 @@
 """ionatlas: a materials knowledge store with a query layer.
 
-    from ionatlas import Atlas
+    from ionatlas import Atlas, channels
 
     with Atlas() as atlas:
         table = atlas.query('elements HAS "Li" AND band_gap > 3', sort="energy_above_hull")
+    report = channels("LiFePO4.cif", ion="Li")
 
 Importing it costs next to nothing: the rest is loaded when it is used.
 """
@@ -13,11 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from api.channels import channels
     from api.client import Atlas
 
     __version__: str
 
-__all__ = ["Atlas", "__version__"]
+__all__ = ["Atlas", "__version__", "channels"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from api.client import Atlas
 
         return Atlas
+    if name == "channels":
+        from api.channels import channels
+
+        return channels
     if name == "__version__":
         from importlib.metadata import version
 

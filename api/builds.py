@@ -34,6 +34,8 @@ class PlanSummary:
         By cause: ``version``, ``parameters``, ``input <role>``.
     pending : int
         Fresh as yet, but something they are made from is about to be rebuilt.
+    remarks : list of str
+        What the numbers leave open.
     """
 
     name: str
@@ -45,6 +47,7 @@ class PlanSummary:
     orphaned: int = 0
     fresh: int = 0
     pending: int = 0
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def todo(self) -> int:
@@ -130,12 +133,13 @@ def explain_builds(
     """
     from builders.engine.run import Options, plan_builder
 
+    options = options or Options()
     builders, indexes = chosen(names)
     changed: dict[str, set[str]] = {}
     summaries = []
-    with _session(database, settings, builders, options or Options()) as session:
+    with _session(database, settings, builders, options) as session:
         for kind in builders:
-            builder = kind()
+            builder = _make(kind, options)
             plan = plan_builder(builder, session)
             pending = _pending(builder, plan, changed, session)
             changed.setdefault(builder.COLLECTION, set()).update({*plan.inputs, *pending, *plan.orphans})
@@ -157,16 +161,25 @@ def _summary(builder: IncrementalBuilder, plan: Plan, pending: set[str]) -> Plan
         orphaned=len(plan.orphans),
         fresh=plan.fresh - were_fresh,
         pending=len(pending),
+        remarks=builder.remarks(plan),
     )
 
 
+def _make(kind: type[IncrementalBuilder], options: Options) -> IncrementalBuilder:
+    return kind(selection=dict(options.selections.get(kind.NAME, {})))
+
+
 def _pending(builder: IncrementalBuilder, plan: Plan, changed: dict[str, set[str]], session: Session) -> set[str]:
-    first = builder.inputs()[0]
+    first, *others = builder.roles()
+    found: set[str] = set()
     upstream: Collection[str] = changed.get(first.collection, ())
-    if not upstream:
-        return set()
-    # New materials count too: their documents will be missing once the input exists.
-    return first.targets(upstream, session.tables) - set(plan.inputs) - set(plan.failed)
+    if upstream:
+        # New materials count too: their documents will be missing once the input exists.
+        found |= first.targets(upstream, session.tables)
+    for role in others:
+        if changed.get(role.collection):
+            found |= {key for key in role.targets(changed[role.collection], session.tables) if key in plan.all_keys}
+    return found - set(plan.inputs) - set(plan.failed)
 
 
 def _index_summary(database: Database[Any], settings: Settings, name: str, changed: dict[str, set[str]]) -> PlanSummary:
@@ -214,10 +227,11 @@ def run_builds(
     """
     from builders.engine.run import Options, run_builder
 
+    options = options or Options()
     builders, indexes = chosen(names)
     summaries: list[RunSummary] = []
-    with _session(database, settings, builders, options or Options(), progress) as session:
-        summaries += [run_builder(kind(), session) for kind in builders]
+    with _session(database, settings, builders, options, progress) as session:
+        summaries += [run_builder(_make(kind, options), session) for kind in builders]
         summaries += [_run_index(session, settings, name) for name in indexes]
     return summaries
 

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
     from pymongo.database import Database
 
+    from api.channels.report import ChannelReport
     from api.results import Lineage, QueryResult, StoreStatus
     from api.service import Service, StructureKind
     from builders.engine.run import Progress, RunSummary
+    from store.crystal import Crystal
     from store.ingest.ingest import IngestReport
     from store.settings import Settings
 
@@ -127,6 +129,15 @@ class Atlas:
         """Return the crystal of a material: its ``standard`` or ``primitive`` cell, or the record as ``given``."""
         return self.service.structure(id, kind).to_pymatgen()
 
+    def channels(
+        self, source: str | Path | Crystal | Structure, ion: str | None = None, *, threshold: float | None = None
+    ) -> ChannelReport:
+        """Find the voids and channels that a material offers an ion (see :func:`api.channels.channels`)."""
+        from api.channels import channels
+
+        # A file needs no store: the connection is made where an id is looked up.
+        return channels(source, ion, threshold=threshold, service=lambda: self.service)
+
     def show(self, id: str) -> dict[str, Any]:
         """Collect all documents about a material (see :meth:`api.service.Service.show`)."""
         return self.service.show(id)
@@ -172,6 +183,9 @@ class Atlas:
         allow_orphans: bool = False,
         limit: int | None = None,
         wait: float = 0.0,
+        query: str | None = None,
+        ions: Sequence[str] | None = None,
+        insert: Sequence[str] | None = None,
         progress: Progress | None = None,
     ) -> list[RunSummary]:
         """Build what is missing or stale.
@@ -191,6 +205,12 @@ class Atlas:
             Most documents a builder.
         wait : float
             Seconds to wait for another build.
+        query : str, optional
+            Only what depends on the structures that match this filter.
+        ions : list of str, optional
+            Only the channels of these ions.
+        insert : list of str, optional
+            Channels of these ions in what ``query`` names, as hosts that hold none of them.
         progress : builders.engine.run.Progress, optional
 
         Returns
@@ -198,9 +218,10 @@ class Atlas:
         list of builders.engine.run.RunSummary
             Look at ``failed`` and ``refused``: failed items are recorded and raise nothing here.
         """
-        from api.builds import run_builds
+        from api.builds import matching_materials, run_builds
         from api.work import build_options
 
+        materials = None if query is None else matching_materials(self.database, query)
         options = build_options(
             self.settings,
             workers=workers,
@@ -209,6 +230,9 @@ class Atlas:
             allow_orphans=allow_orphans,
             limit=limit,
             wait=wait,
+            ions=ions,
+            insert=insert,
+            materials=materials,
         )
         return run_builds(self.database, self.settings, names, options, progress)
 

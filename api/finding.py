@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import time
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ def query(service: Service, question: Question) -> QueryResult:
     rows = service.call(lambda database: _page(database, wanted, order, chosen, question.skip, most))
     more = question.limit is not None and len(rows) > question.limit
     rows = rows[: question.limit] if more else rows
+    if question.fields == "all":
+        rows, chosen = without_unknown_ions(rows, chosen)
     total = question.skip + len(rows) if not more and (rows or not question.skip) else None
     if total is None and question.count:
         total = service.call(lambda database: _count(database, wanted))
@@ -83,7 +86,14 @@ def rows_by_id(service: Service, ids: Sequence[str], chosen: Sequence[Field]) ->
 
 
 def choose_fields(given: Sequence[str] | str | None, mentioned: Iterable[str] = ()) -> list[Field]:
-    """Resolve column names; ``all`` stands for all, None for the usual ones and those that were mentioned.
+    """Resolve column names.
+
+    Parameters
+    ----------
+    given : list of str, or str with commas, optional
+        A ``*`` in a name stands for any letters; ``all`` stands for all fields, None for the usual ones and those that were
+        mentioned.
+    mentioned : iterable of str
 
     Raises
     ------
@@ -93,6 +103,8 @@ def choose_fields(given: Sequence[str] | str | None, mentioned: Iterable[str] = 
     --------
     >>> [field.label for field in choose_fields("id,density")]
     ['id', 'density [g/cm^3]']
+    >>> [field.name for field in choose_fields("id,li_path_r?")]
+    ['id', 'li_path_r1', 'li_path_r2', 'li_path_r3']
     """
     from api.service import DEFAULT_FIELDS
 
@@ -104,12 +116,22 @@ def choose_fields(given: Sequence[str] | str | None, mentioned: Iterable[str] = 
         names = list(given)
     if names == ["all"]:
         return list(candidate_fields())
+    chosen: dict[str, Field] = {}
     for name in names:
-        if name not in FIELDS or not FIELDS[name].candidate:
+        found = fnmatch.filter((field.name for field in candidate_fields()), name)
+        if not found:
             raise unknown_name(name, "to show")
-    if not names:
+        chosen |= {each: FIELDS[each] for each in found}
+    if not chosen:
         raise UsageError("No columns are named.", mend="--fields id,formula,density")
-    return [FIELDS[name] for name in dict.fromkeys(names)]
+    return list(chosen.values())
+
+
+def without_unknown_ions(rows: list[dict[str, Any]], chosen: list[Field]) -> tuple[list[dict[str, Any]], list[Field]]:
+    """Leave out the columns of ions whose channels are known in no row: of two hundred, most are empty."""
+    held = {ion for row in rows for ion in row.get("working_ions") or ()}
+    kept = [field for field in chosen if not field.ion or field.ion in held]
+    return [{field.name: row[field.name] for field in kept} for row in rows], kept
 
 
 def parse_sort(text: str | None) -> Order:

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from api.finding import choose_fields, matching_ids, read_formula, rows_by_id
+from api.finding import choose_fields, matching_ids, read_formula, rows_by_id, without_unknown_ions
 from api.results import IndexStatus, QueryResult
 from store.errors import IndexError_, UnknownId, UsageError
 from store.fields import Field
@@ -50,6 +50,9 @@ def similar(
     else:
         found = index.similar(_embed(service, by, asked), k, allowed_ids=allowed)
     known = rows_by_id(service, [each.id for each in found], chosen)
+    if fields == "all":
+        kept = without_unknown_ions(list(known.values()), chosen)[1]
+        chosen = [field for field in chosen if field in kept]
     unknown = dict.fromkeys(field.name for field in chosen)
     rows = [{**unknown, **known.get(each.id, {}), "id": each.id, "distance": each.distance} for each in found]
     columns = [choose_fields("id")[0], DISTANCE, *(field for field in chosen if field.name != "id")]

@@ -51,7 +51,7 @@ def _trace(
         return Lineage(id, field, None, field.source, [_record(database, "sources", id)])
     document = database[collection].find_one({"_id": keys[0]}, {path: 1}) or {}
     value = keys[0] if field.name == "id" else _follow(document, path)
-    tracer = _Tracer(database, id, field.source.split(".", 1)[0])
+    tracer = _Tracer(database, id, field.source.split(".", 1)[0], field.ion)
     return Lineage(id, field, value, field.source, [tracer.step(collection, key) for key in keys])
 
 
@@ -59,7 +59,7 @@ def _documents(database: Database[dict[str, Any]], collection: str, id: str) -> 
     query: dict[str, Any] = {"_id": id}
     if collection == "duplicates":
         query = {"clusters.members": id}
-    elif collection == "embeddings":
+    elif collection in ("embeddings", "channels"):
         query = {"material": id}
     elif collection == "source_history":
         query = {"source": id}
@@ -93,10 +93,11 @@ def _record(database: Database[dict[str, Any]], collection: str, key: str) -> St
 class _Tracer:
     """Follows the documents that one value was made from."""
 
-    def __init__(self, database: Database[dict[str, Any]], material: str, copied_from: str) -> None:
+    def __init__(self, database: Database[dict[str, Any]], material: str, copied_from: str, ion: str) -> None:
         self._database = database
         self._material = material
         self._copied_from = copied_from
+        self._ion = ion
         self._makers = _makers()
         self._done: dict[tuple[str, str], Step] = {}
 
@@ -129,7 +130,11 @@ class _Tracer:
         roles = [
             role for role in builder.inputs() if collection != "candidates" or role.collection == self._copied_from
         ]
-        inputs, more = self._inputs(roles, places)
+        followed = places
+        if collection == "candidates" and self._ion:
+            # Of the documents of all ions, that of the field's own.
+            followed = {role: [each for each in ids if each == f"{key}/{self._ion}"] for role, ids in places.items()}
+        inputs, more = self._inputs(roles, followed)
         return Step(
             collection,
             key,
@@ -161,6 +166,9 @@ def _makers() -> dict[str, type[IncrementalBuilder]]:
 
 def _places(database: Database[dict[str, Any]], role: Input, key: str) -> list[str]:
     """Ids of the documents that play a role for a target."""
+    if hasattr(role, "places"):
+        found: list[str] = role.places(database, key)
+        return found
     group = getattr(role, "group", None)
     if group is not None:
         query: dict[str, Any] = {group: key}
@@ -182,7 +190,7 @@ def _state(
     from builders.engine.inputs import StampRow, StampTables
     from builders.engine.plan import join_inputs, make_plan
 
-    shown = {role.collection: places[role.role] for role in builder.inputs()}
+    shown = {builder.COLLECTION: [key], **{role.collection: places[role.role] for role in builder.inputs()}}
     few: Any = _Few(database, shown)
     expected = join_inputs(builder.inputs(), StampTables(few, lambda operation: operation()))
     row = StampRow(document["hash"], document["recipe"])

@@ -113,7 +113,7 @@ def periodic_table(counts: Mapping[str, int], path: str | Path, *, title: str | 
     bar.xaxis.set_major_formatter("{x:,.0f}")
     held = sum(1 for count in counts.values() if count)
     figure.text(0.5, 0.955, title or f"{held} elements in the store", size=15, color=_DARK, ha="center", weight="bold")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def structure_picture(crystal: Crystal, path: str | Path, *, title: str | None = None) -> Path:
@@ -162,7 +162,7 @@ def structure_picture(crystal: Crystal, path: str | Path, *, title: str | None =
     axes.set_ylim(low[1] - pad, high[1] + pad)
     _legend(figure, scene)
     figure.text(0.5, 0.945, title or "", size=13, color=_DARK, ha="center", weight="bold")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 @dataclass(frozen=True)
@@ -371,7 +371,14 @@ def _short(count: int) -> str:
     return f"{count:,}" if count < 100_000 else f"{count / 1000:,.0f}k"
 
 
-def _save(figure: Any, path: str | Path) -> Path:
+def save_figure(figure: Any, path: str | Path) -> Path:
+    """Write a figure as PNG, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        The file is not named as PNG, or cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     target = Path(path)

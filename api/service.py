@@ -104,7 +104,8 @@ class Service:
         filter : str, optional
             In the OPTIMADE language, e.g. ``elements HAS "Li" AND band_gap > 3``; None for all materials.
         fields : list of str, or str with commas, or "all", optional
-            Columns; by default a few common ones and those that the filter and the order mention.
+            Columns; by default a few common ones and those that the filter and the order mention. ``li_*`` stands for all
+            fields that begin so; ``all`` leaves out those of ions that no row has.
         sort : str, optional
             Fields with commas, ``-`` before a descending one: ``-density,formula``. Ties, and everything when nothing is
             named, stand in the order of ids. Materials without a value for the first field come last.
@@ -184,7 +185,8 @@ class Service:
         -------
         dict
             ``id``, ``candidate``, ``source`` (without the bytes, with their ``size``), ``structure``, ``duplicates``,
-            ``embeddings`` (without the vectors), ``failures``; None or empty for what there is not.
+            ``embeddings`` (without the vectors), ``channels`` (without the arrays), ``failures``; None or empty for what
+            there is not.
 
         Raises
         ------
@@ -200,6 +202,7 @@ class Service:
                 "structure": database["structures"].find_one({"_id": id}, {"invariants": 0}),
                 "duplicates": database["duplicates"].find_one({"clusters.members": id}),
                 "embeddings": list(database["embeddings"].find({"material": id}, {"vector": 0}, sort=[("_id", 1)])),
+                "channels": list(database["channels"].find({"material": id}, {"arrays": 0}, sort=[("_id", 1)])),
                 "failures": list(
                     database["build_state"].find({"_id": {"$in": _failure_ids(database, id)}}, sort=[("_id", 1)])
                 ),
@@ -325,9 +328,11 @@ def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | Non
 def _failure_ids(database: Database[dict[str, Any]], id: str) -> list[str]:
     """Ids in ``build_state`` under which builders may know a material: itself, with a model's prefix, its formula."""
     from builders.registry import BUILDERS, builder_class
+    from store.ion_fields import IONS
 
     structure = database["structures"].find_one({"_id": id}, {"chemical_formula_reduced": 1})
     keys = [id, structure["chemical_formula_reduced"]] if structure else [id]
+    keys += [f"{id}/{ion}" for ion in IONS]
     builders = [builder_class(name) for name in BUILDERS]
     return [f"{builder.NAME}/{builder.PREFIX}{key}" for builder in builders for key in keys]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from pymongo.database import Database
@@ -116,13 +116,25 @@ def build_options(
     allow_orphans: bool = False,
     limit: int | None = None,
     wait: float = 0.0,
+    ions: Sequence[str] | None = None,
+    insert: Sequence[str] | None = None,
+    materials: Collection[str] | None = None,
 ) -> Options:
     """Put the options of a build together; what is not given comes from the settings.
+
+    Parameters
+    ----------
+    ions : sequence of str, optional
+        Build the channels of these ions only.
+    insert : sequence of str, optional
+        Analyse the materials as hosts for these ions too, where they hold none of them.
+    materials : collection of str, optional
+        Build only what depends on these.
 
     Raises
     ------
     UsageError
-        A number that cannot be.
+        A number that cannot be, an unknown ion, or ions to insert without the materials to insert them into.
 
     Examples
     --------
@@ -138,6 +150,8 @@ def build_options(
             f"A build with {count} workers, limit {limit}, wait {wait} cannot be.", mend="give positive numbers"
         )
     return Options(
+        materials=materials,
+        selections={"channels": _channels(settings, ions, insert, materials)},
         workers=count,
         cluster=cluster,
         retry_failed=retry_failed,
@@ -148,6 +162,31 @@ def build_options(
         memory_bytes=int(settings.item_memory_gb * 2**30),
         orphan_share=settings.orphan_share,
     )
+
+
+def _channels(
+    settings: Settings,
+    ions: Sequence[str] | None,
+    insert: Sequence[str] | None,
+    hosts: Collection[str] | None,
+) -> dict[str, Any]:
+    """Selection of :class:`builders.channels.builder.ChannelBuilder`."""
+    chosen: dict[str, Any] = {}
+    if ions or insert or settings.channel_ions:
+        from builders.channels.pairs import read_ions
+
+        if ions:
+            chosen["ions"] = read_ions(ions)
+        if settings.channel_ions:
+            chosen["usual"] = read_ions(settings.channel_ions)
+        if insert:
+            if hosts is None:
+                raise UsageError(
+                    "Ions are inserted into hosts that are named, and none are.",
+                    mend="name the hosts: --insert Li --query 'formula = \"FePO4\"'",
+                )
+            chosen |= {"insert": read_ions(insert), "hosts": frozenset(hosts)}
+    return chosen
 
 
 def usable_cores() -> int:

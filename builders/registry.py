@@ -17,6 +17,7 @@ BUILDERS: Final[dict[str, str]] = {
     "structures": "builders.structures.builder:StructureBuilder",
     "duplicates": "builders.structures.duplicates_builder:DuplicatesBuilder",
     "composition": "builders.embeddings.builder:CompositionBuilder",
+    "channels": "builders.channels.builder:ChannelBuilder",
     "candidates": "builders.candidates.builder:CandidateBuilder",
 }
 """Name of a builder (its ``NAME``) and where its class stands, in an order in which they can run."""

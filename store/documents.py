@@ -198,6 +198,54 @@ class EmbeddingDocument(Document):
     }
 
 
+class ChannelFlagDocument(EmbeddedDocument):
+    """A doubt about an analysis of channels: fixed words, and one sentence with the numbers of this case."""
+
+    code = StringField(required=True)
+    reason = StringField(required=True)
+
+
+class ChannelsDocument(Document):
+    """Voids, channels, percolation and hops of one ion in one structure; the identifier is material/ion."""
+
+    id = StringField(primary_key=True)
+    material = StringField(required=True)
+    ion = StringField(required=True)
+    anion = StringField()
+    insertion = BooleanField(required=True)
+    r1 = FloatField(required=True, min_value=0.0)
+    r2 = FloatField(required=True, min_value=0.0)
+    r3 = FloatField(required=True, min_value=0.0)
+    directions = ListField(ListField(ListField(IntField())), required=True)
+    channel_dimension = IntField(min_value=0, max_value=3)
+    threshold = FloatField(min_value=0.0)
+    threshold_source = StringField()
+    n_voids = IntField(required=True, min_value=1)
+    n_channels = IntField(required=True, min_value=1)
+    n_hops = IntField(required=True, min_value=0)
+    r_sd_min = FloatField(min_value=0.0)
+    r_sd_max = FloatField(min_value=0.0)
+    path_r1 = FloatField(required=True, min_value=0.0)
+    path_r2 = FloatField(required=True, min_value=0.0)
+    path_r3 = FloatField(required=True, min_value=0.0)
+    path_r_chan1 = FloatField(min_value=0.0)
+    path_r_chan2 = FloatField(min_value=0.0)
+    path_r_chan3 = FloatField(min_value=0.0)
+    path_directions = ListField(ListField(ListField(IntField())), required=True)
+    channel_flags = ListField(EmbeddedDocumentField(ChannelFlagDocument), required=True)
+    certificate = DictField(required=True)
+    cell = DictField(required=True)
+    arrays = BinaryField(required=True)
+    hash = StringField(required=True, min_length=HASH_LENGTH, max_length=HASH_LENGTH)
+    recipe = StringField(required=True)
+    stamp = EmbeddedDocumentField(StampDocument, required=True)
+
+    meta = {  # noqa: RUF012
+        "collection": "channels",
+        "indexes": [("_id", "hash", "recipe"), "material", ("ion", "channel_dimension", "r1")],
+    }
+
+
 class BuildStateDocument(Document):
     """A failure of one item, kept until it succeeds; the last good document stays where it is."""
 
@@ -268,7 +316,9 @@ def _candidate_attribute(field: Field) -> Any:
 def _candidate_indexes() -> list[Any]:
     # `_id` closes each index, so that a sorted page is stable and needs no sort in memory.
     found: list[Any] = [("_id", "hash", "recipe")]
-    found += [(field.name, "_id") for field in candidate_fields() if field.indexed]
+    found += [(field.name, "_id") for field in candidate_fields() if field.indexed and not field.ion]
+    # Channels are asked for together with stability, which stands behind `_id`: it narrows what is read, not the order.
+    found += [(field.name, "_id", "energy_above_hull") for field in candidate_fields() if field.indexed and field.ion]
     # What is asked for together: elements with stability or band gap, symmetry with size (benchmarks/query.py).
     found += [
         ("elements", "energy_above_hull", "band_gap", "nelements", "_id"),
@@ -298,6 +348,7 @@ DOCUMENTS: Final[tuple[Any, ...]] = (
     StructureDocument,
     DuplicatesDocument,
     EmbeddingDocument,
+    ChannelsDocument,
     CandidateDocument,
     BuildStateDocument,
     BuildDocument,

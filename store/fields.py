@@ -2,90 +2,36 @@
 
 Validators, indexes, the ``candidates`` collection, the filter language, tables and the reference pages all read it.
 A room that adds a queryable property adds one :class:`Field` here with ``candidate=True`` and the place it is copied
-from; nothing else needs to change.
+from; nothing else needs to change. Fields that every working ion has are made by one generator in
+:mod:`store.ion_fields`.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
+
+from store.field import Field, FieldType, candidate
+from store.ion_fields import CHANNEL_FIELDS, IONS, PATTERNS, ion_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FieldType = Literal[
-    "string", "integer", "float", "boolean", "timestamp", "list of string", "dictionary", "bytes", "list"
-]
-
-
-@dataclass(frozen=True)
-class Field:
-    """One property of a material or a document.
-
-    Attributes
-    ----------
-    name : str
-        Its name, the same wherever it stands; never with a unit in it.
-    type : str
-        OPTIMADE's type names, and ``bytes``.
-    unit : str or None
-        Unit of the stored number; None for what has none.
-    meaning : str
-        One sentence.
-    source : str
-        ``collection.path`` of the document it is read from.
-    shape : str
-        Shape of an array, empty for a scalar.
-    candidate : bool
-        Whether it is copied into ``candidates`` and so can be asked for.
-    sortable : bool
-        Whether results may be sorted by it.
-    indexed : bool
-        Whether ``candidates`` has an index on it.
-    """
-
-    name: str
-    type: FieldType
-    unit: str | None
-    meaning: str
-    source: str
-    shape: str = ""
-    candidate: bool = False
-    sortable: bool = False
-    indexed: bool = False
-
-    @property
-    def queryable(self) -> bool:
-        """Whether a filter may name it."""
-        return self.candidate and self.type not in ("dictionary", "bytes", "list")
-
-    @property
-    def label(self) -> str:
-        """Name with unit, as table headings and error messages show it."""
-        return f"{self.name} [{self.unit}]" if self.unit else self.name
-
-
-def _candidate(
-    name: str, type_: FieldType, unit: str | None, source: str, meaning: str, *, indexed: bool = False
-) -> Field:
-    sortable = type_ in ("string", "integer", "float", "timestamp")
-    return Field(name, type_, unit, meaning, source, candidate=True, sortable=sortable, indexed=indexed)
-
+__all__ = ["FIELDS", "Field", "FieldType", "candidate_fields", "nearest", "shown_fields"]
 
 _CANDIDATE_FIELDS: Final = (
-    _candidate(
+    candidate(
         "id", "string", None, "structures._id", "Identifier of the material, the provider's own where it has one."
     ),
-    _candidate(
+    candidate(
         "name", "string", None, "structures.name", "Mineral or compound name, where the source gives one.", indexed=True
     ),
-    _candidate(
+    candidate(
         "formula", "string", None, "structures.formula", "Reduced formula, elements by electronegativity.", indexed=True
     ),
-    _candidate(
+    candidate(
         "chemical_formula_reduced",
         "string",
         None,
@@ -93,7 +39,7 @@ _CANDIDATE_FIELDS: Final = (
         "Reduced formula, elements in alphabetical order (OPTIMADE).",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "chemical_formula_anonymous",
         "string",
         None,
@@ -101,7 +47,7 @@ _CANDIDATE_FIELDS: Final = (
         "Formula with the elements replaced by A, B, C, ... from the most to the least abundant (OPTIMADE).",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "chemical_system",
         "string",
         None,
@@ -109,12 +55,12 @@ _CANDIDATE_FIELDS: Final = (
         "Elements in alphabetical order joined by hyphens.",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "elements", "list of string", None, "structures.elements", "Elements in alphabetical order.", indexed=True
     ),
-    _candidate("nelements", "integer", None, "structures.nelements", "Number of different elements.", indexed=True),
-    _candidate("nsites", "integer", None, "structures.nsites", "Number of sites in the cell as given."),
-    _candidate(
+    candidate("nelements", "integer", None, "structures.nelements", "Number of different elements.", indexed=True),
+    candidate("nsites", "integer", None, "structures.nsites", "Number of sites in the cell as given."),
+    candidate(
         "nsites_primitive",
         "integer",
         None,
@@ -122,7 +68,7 @@ _CANDIDATE_FIELDS: Final = (
         "Number of sites in the primitive cell.",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "space_group_number",
         "integer",
         None,
@@ -130,14 +76,14 @@ _CANDIDATE_FIELDS: Final = (
         "Space group number, 1 to 230.",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "space_group_symbol",
         "string",
         None,
         "structures.space_group_symbol",
         "Short international (Hermann-Mauguin) symbol.",
     ),
-    _candidate(
+    candidate(
         "crystal_system",
         "string",
         None,
@@ -145,8 +91,8 @@ _CANDIDATE_FIELDS: Final = (
         "triclinic, monoclinic, orthorhombic, tetragonal, trigonal, hexagonal or cubic.",
         indexed=True,
     ),
-    _candidate("point_group", "string", None, "structures.point_group", "Crystal class in Hermann-Mauguin notation."),
-    _candidate(
+    candidate("point_group", "string", None, "structures.point_group", "Crystal class in Hermann-Mauguin notation."),
+    candidate(
         "prototype",
         "string",
         None,
@@ -154,7 +100,7 @@ _CANDIDATE_FIELDS: Final = (
         "Anonymous formula, Pearson symbol, space group and Wyckoff sequence, with the elements.",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "anonymous_prototype",
         "string",
         None,
@@ -162,7 +108,7 @@ _CANDIDATE_FIELDS: Final = (
         "The prototype without its elements.",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "volume_per_atom",
         "float",
         "Å^3",
@@ -170,21 +116,21 @@ _CANDIDATE_FIELDS: Final = (
         "Cell volume divided by the number of atoms.",
         indexed=True,
     ),
-    _candidate("density", "float", "g/cm^3", "structures.density", "Mass density.", indexed=True),
-    _candidate(
+    candidate("density", "float", "g/cm^3", "structures.density", "Mass density.", indexed=True),
+    candidate(
         "min_distance", "float", "Å", "structures.min_distance", "Smallest distance between two sites.", indexed=True
     ),
-    _candidate(
+    candidate(
         "is_ordered", "boolean", None, "structures.is_ordered", "Whether every site is fully occupied by one element."
     ),
-    _candidate(
+    candidate(
         "flags",
         "list of string",
         None,
         "structures.flags",
         "Doubts about the structure, in fixed words, such as 'hydrogen not located'.",
     ),
-    _candidate(
+    candidate(
         "formation_energy_per_atom",
         "float",
         "eV/atom",
@@ -192,7 +138,7 @@ _CANDIDATE_FIELDS: Final = (
         "Formation energy from the elements, as the source gives it.",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "energy_above_hull",
         "float",
         "eV/atom",
@@ -200,24 +146,24 @@ _CANDIDATE_FIELDS: Final = (
         "Energy above the convex hull, as the source gives it.",
         indexed=True,
     ),
-    _candidate(
+    candidate(
         "band_gap", "float", "eV", "structures.band_gap", "Electronic band gap, as the source gives it.", indexed=True
     ),
-    _candidate(
+    candidate(
         "experimental",
         "boolean",
         None,
         "structures.experimental",
         "Whether the structure was determined by experiment.",
     ),
-    _candidate(
+    candidate(
         "structure_hash",
         "string",
         None,
         "structures.structure_hash",
         "Hash of the crystal's geometry; the same for the same crystal in another cell or origin.",
     ),
-    _candidate(
+    candidate(
         "duplicate_of",
         "string",
         None,
@@ -225,9 +171,16 @@ _CANDIDATE_FIELDS: Final = (
         "The material this one repeats; unknown for a structure seen once and for the representative itself.",
         indexed=True,
     ),
-    _candidate("provider", "string", None, "structures.provider", "Who gave the record.", indexed=True),
-    _candidate("licence", "string", None, "structures.licence", "Licence of the record, where stated."),
-    _candidate("created_at", "string", None, "structures.created_at", "Date of the record at its provider (ISO 8601)."),
+    candidate("provider", "string", None, "structures.provider", "Who gave the record.", indexed=True),
+    candidate("licence", "string", None, "structures.licence", "Licence of the record, where stated."),
+    candidate("created_at", "string", None, "structures.created_at", "Date of the record at its provider (ISO 8601)."),
+    candidate(
+        "working_ions",
+        "list of string",
+        None,
+        "channels.ion",
+        "Ions whose channels in this material were analysed.",
+    ),
 )
 
 _DOCUMENT_FIELDS: Final = (
@@ -337,7 +290,7 @@ _DOCUMENT_FIELDS: Final = (
 )
 
 FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
-    {field.name: field for field in (*_CANDIDATE_FIELDS, *_DOCUMENT_FIELDS)}
+    {field.name: field for field in (*_CANDIDATE_FIELDS, *ion_fields(), *_DOCUMENT_FIELDS, *CHANNEL_FIELDS)}
 )
 """Every field by name."""
 
@@ -352,6 +305,27 @@ def candidate_fields() -> tuple[Field, ...]:
     ['id', 'name', 'formula']
     """
     return tuple(field for field in FIELDS.values() if field.candidate)
+
+
+def shown_fields(ion: str | None = None) -> list[tuple[str, Field, str]]:
+    """Name, field and meaning as lists show them: what every ion has once, as a pattern, or the fields of one ion.
+
+    Examples
+    --------
+    >>> [name for name, _, _ in shown_fields()][-2:]
+    ['<ion>_channel_insertion', '<ion>_channel_flags']
+    >>> shown_fields("Na")[2][0]
+    'na_channel_r1'
+    """
+    if ion is not None:
+        return [(field.name, field, field.meaning) for field in candidate_fields() if field.ion == ion]
+    shown = [(field.name, field, field.meaning) for field in candidate_fields() if not field.ion]
+    first = [field for field in candidate_fields() if field.ion == IONS[0]]
+    shown += [
+        (field.pattern, field, pattern.meaning.format(ion="the ion"))
+        for field, pattern in zip(first, PATTERNS, strict=True)
+    ]
+    return shown
 
 
 _SYNONYMS: Final = {
@@ -372,6 +346,12 @@ _SYNONYMS: Final = {
     "mineral": "name",
     "rho": "density",
     "system": "crystal_system",
+    "percolation": "li_channel_dimension",
+    "channels": "li_channel_dimension",
+    "bottleneck": "li_path_r1",
+    "r_chan": "li_path_r_chan1",
+    "r_sd": "li_r_sd_min",
+    "ions": "working_ions",
 }
 
 
@@ -383,12 +363,28 @@ def nearest(name: str, count: int = 3) -> list[Field]:
     >>> [field.label for field in nearest("bandgap", 1)]
     ['band_gap [eV]']
     """
-    known = [field.name for field in candidate_fields() if field.queryable]
     low = name.lower()
+    known, meant = _comparable(low)
     found = [_SYNONYMS[low]] if low in _SYNONYMS else []
     found += difflib.get_close_matches(low, known, n=count, cutoff=0.6)
     found += [other for other in known if low in other or any(part in other.split("_") for part in low.split("_"))]
     # Far-fetched names only where nothing is near: three candidates of which two are nonsense help nobody.
     found += difflib.get_close_matches(low, known, n=count, cutoff=0.5 if found else 0.35)
     found = list(dict.fromkeys(found))
-    return [FIELDS[each] for each in (found or known)[:count]]
+    return [FIELDS[meant.get(each, each)] for each in (found or known)[:count]]
+
+
+def _comparable(typed: str) -> tuple[list[str], dict[str, str]]:
+    """Names that a mistyped one is compared with, and what those mean that are not names of fields.
+
+    Of the fields that every ion has, only those of one ion count, or the answer would be one field for fourteen ions: the
+    ion that the typed name begins with, else the first, without its prefix.
+    """
+    known = [field.name for field in candidate_fields() if field.queryable and not field.ion]
+    ion = next((each.lower() for each in IONS if typed.startswith(f"{each.lower()}_")), "")
+    if ion:
+        return [*(f"{ion}_{pattern.suffix}" for pattern in PATTERNS), *known], {}
+    first = IONS[0].lower()
+    return [*known, *(pattern.suffix for pattern in PATTERNS)], {
+        pattern.suffix: f"{first}_{pattern.suffix}" for pattern in PATTERNS
+    }

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
             le=1,
         ),
     ] = 0.2
+    channel_ions: Annotated[
+        str | None,
+        Field(description="Ions whose channels are built, e.g. Li,Na. Unset: Li Na K Rb Cs Mg Ca Sr Zn Al Ag Cu."),
+    ] = None
 
 
 def load_settings() -> Settings:

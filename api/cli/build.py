@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from api.builds import PlanSummary
-    from builders.engine.run import Options, RunSummary
-    from store.settings import Settings
+    from builders.engine.run import RunSummary
 
 
 def build(
@@ -27,6 +26,15 @@ def build(
     limit: Annotated[int | None, typer.Option("--limit", help="Build at most so many documents each.", min=1)] = None,
     query: Annotated[
         str | None, typer.Option("--query", help="Only what depends on the structures that match this filter.")
+    ] = None,
+    ions: Annotated[
+        list[str] | None, typer.Option("--ion", metavar="ION", help="Only the channels of this ion; may be repeated.")
+    ] = None,
+    insert: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--insert", metavar="ION", help="Channels of this ion in what --query names, as hosts that hold none of it."
+        ),
     ] = None,
     allow_orphans: Annotated[
         bool, typer.Option("--allow-orphans", help="Remove documents without a source, however many they are.")
@@ -43,18 +51,39 @@ def build(
     ionatlas build --explain
     ionatlas build
     ionatlas build structures --workers 8
+    ionatlas build channels --ion Li --ion Na
+    ionatlas build channels --insert Li --query 'formula = "FePO4"'
     """  # noqa: D301  (\\b keeps the lines of the examples)
+    from api.work import build_options
     from store.connection import connect
+    from store.errors import UsageError
     from store.settings import load_settings
 
     settings = load_settings()
     database = connect(settings)
-    chosen = _options(settings, workers, cluster, retry_failed, allow_orphans, limit, wait)
+    materials = None
     if query is not None:
         from api.builds import matching_materials
 
-        chosen.materials = matching_materials(database, query)
-        message(f"{len(chosen.materials):,} structures match")
+        materials = matching_materials(database, query)
+        message(f"{len(materials):,} structures match")
+    chosen = build_options(
+        settings,
+        workers=workers,
+        cluster=cluster,
+        retry_failed=retry_failed,
+        allow_orphans=allow_orphans,
+        limit=limit,
+        wait=wait,
+        ions=ions,
+        insert=insert,
+        materials=materials,
+    )
+    if (ions or insert) and names and "channels" not in names:
+        raise UsageError(
+            f"--ion and --insert choose among channels, and only {', '.join(names)} would be built.",
+            mend="ionatlas build channels --ion Li",
+        )
     if explain:
         from api.builds import explain_builds
 
@@ -70,28 +99,6 @@ def build(
     raise_for(summaries)
 
 
-def _options(
-    settings: Settings,
-    workers: int | None,
-    cluster: str | None,
-    retry_failed: bool,
-    allow_orphans: bool,
-    limit: int | None,
-    wait: float,
-) -> Options:
-    from api.work import build_options
-
-    return build_options(
-        settings,
-        workers=workers,
-        cluster=cluster,
-        retry_failed=retry_failed,
-        allow_orphans=allow_orphans,
-        limit=limit,
-        wait=wait,
-    )
-
-
 def _print_plans(plans: Sequence[PlanSummary], as_json: bool) -> None:
     if as_json:
         typer.echo(to_json([asdict(plan) for plan in plans], indent=True))
@@ -105,6 +112,9 @@ def _print_plans(plans: Sequence[PlanSummary], as_json: bool) -> None:
         causes = ", ".join(f"{cause}: {count:,}" for cause, count in plan.stale.items())
         rows.append((plan.name, *(f"{number:,}" for number in numbers), causes))
     print_table(headings, rows)
+    for plan in plans:
+        for remark in plan.remarks:
+            message(remark)
     todo = sum(plan.missing + sum(plan.stale.values()) + plan.pending for plan in plans)
     if any(plan.pending for plan in plans):
         message("pending: fresh as yet, and rebuilt if what it is made from comes out different")

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from api.cli import build, db, demo, fields, ingest, picture, query, show, status
+from api.cli import build, channels, db, demo, fields, ingest, picture, query, show, status
 from store.errors import IonatlasError
 
 EPILOG = "Exit codes: 0 well, 1 fault, 2 usage, 3 database, 4 another build runs, 5 items failed, 6 guard, 7 index."
@@ -119,6 +119,7 @@ app.command("similar")(query.similar)
 app.command("show")(show.show)
 app.command("why")(show.why)
 app.command("fields")(fields.fields)
+app.command("channels")(channels.channels)
 app.command("picture")(picture.picture)
 app.command("demo")(demo.demo)
 app.add_typer(db.app, name="db")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from api.results import QueryResult
 
 FieldsOption = Annotated[
-    str | None, typer.Option("--fields", help="Columns with commas, or 'all'. ionatlas fields lists them.")
+    str | None, typer.Option("--fields", help="Columns with commas ('id,li_*'), or 'all'. ionatlas fields lists them.")
 ]
 FormatOption = Annotated[
     Format | None, typer.Option("--format", help="json is JSON Lines. Default: table, or what FILE's ending says.")

@@ -84,7 +84,7 @@ def _print(found: dict[str, Any]) -> None:
     lines: list[tuple[str, str]] = []
     for field in candidate_fields():
         value = values.get(field.name)
-        if field.name != "id" and value is not None and value != []:
+        if field.name != "id" and not field.ion and value is not None and value != []:
             lines.append((field.name, f"{sensible(value)} {field.unit or ''}".rstrip()))
     if structure:
         lines += _cell_lines(structure["standard"])
@@ -97,6 +97,7 @@ def _print(found: dict[str, Any]) -> None:
     for cluster in (found["duplicates"] or {}).get("clusters", []):
         if found["id"] in cluster["members"]:
             lines.append(("same crystal", " ".join(each for each in cluster["members"] if each != found["id"])))
+    lines += [line for document in found["channels"] for line in _channel_lines(document)]
     lines += [("embedding", f"{each['model']}, {each['dimension']} numbers") for each in found["embeddings"]]
     for failure in found["failures"]:
         error = failure["error"]
@@ -106,6 +107,25 @@ def _print(found: dict[str, Any]) -> None:
     _print_pairs(head, lines)
     if candidate is None:
         message("It is not among the candidates: ionatlas build" if not found["failures"] else "It could not be built.")
+
+
+def _channel_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """One line about the channels of an ion, and its doubts."""
+
+    def sizes(prefix: str) -> str:
+        return " ".join(f"{document[f'{prefix}{k}']:.3f}" for k in (1, 2, 3))
+
+    name = f"{document['ion']} channels"
+    parts = [f"r1 r2 r3 = {sizes('r')} Å", f"own paths {sizes('path_r')} Å", f"{document['n_hops']} hops"]
+    if document["channel_dimension"] is not None:
+        among = f" among {document['anion']}" if document["anion"] else ""
+        parts.insert(0, f"{document['channel_dimension']}D at the threshold of {document['threshold']:.3f} Å{among}")
+    if document["r_sd_min"] is not None:
+        parts.append(f"R_sd {document['r_sd_min']:.3f} to {document['r_sd_max']:.3f} Å")
+    if document["insertion"]:
+        parts.append("as a host")
+    doubts = [(f"{name}: {flag['code']}", flag["reason"]) for flag in document["channel_flags"]]
+    return [(name, "; ".join(parts)), *doubts]
 
 
 def _print_pairs(head: str, lines: list[tuple[str, str]]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import bson
 
 from builders.engine.builder import IncrementalBuilder
-from builders.engine.inputs import KeyedInput
+from builders.engine.inputs import RAW, KeyedInput
 from store.fields import candidate_fields
 from store.provenance import content_hash
 
@@ -64,22 +64,71 @@ class ClusterInput:
         return set(materials)
 
 
+@dataclass(frozen=True)
+class ChannelsInput:
+    """All documents of ``channels`` that belong to a material, one an ion.
+
+    The hash is that of their keys and contents: a changed, a new and a removed document make just their material stale.
+    """
+
+    collection: str = "channels"
+    role: str = "channels"
+    required: bool = False
+
+    def hashes(self, tables: StampTables) -> Mapping[str, str]:
+        """Map each material to the hash of its documents."""
+        groups: dict[str, list[str]] = {}
+        for key, row in tables.derived(self.collection).items():
+            material, _, ion = key.rpartition("/")
+            groups.setdefault(material, []).append(f"{ion}={row.hash}")
+        return {material: content_hash(sorted(members)) for material, members in groups.items()}
+
+    def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:
+        """Read the documents of some materials, without their arrays."""
+        projection = {"material": 1, **{path: 1 for pairs in ion_paths().values() for _, path in pairs}}
+        found = database[self.collection].with_options(codec_options=RAW)
+        groups: dict[str, Fetched] = {}
+        for document in found.find({"material": {"$in": list(keys)}}, {**projection, "ion": 1}, sort=[("_id", 1)]):
+            members = groups.setdefault(document["material"], [])
+            assert isinstance(members, list)
+            members.append(bytes(document.raw))
+        return groups
+
+    def targets(self, materials: Iterable[str], tables: StampTables) -> set[str]:
+        """Return the materials of some documents."""
+        return {key.rpartition("/")[0] for key in materials}
+
+    def places(self, database: Database[Any], key: str) -> list[str]:
+        """Return the documents of a material."""
+        return [row["_id"] for row in database[self.collection].find({"material": key}, {"_id": 1}, sort=[("_id", 1)])]
+
+
 @lru_cache(maxsize=1)
 def copied_paths() -> dict[str, tuple[tuple[str, str], ...]]:
     """Where each candidate field is copied from: collection -> pairs of field name and path."""
     paths: dict[str, list[tuple[str, str]]] = {}
     for each in candidate_fields():
         collection, path = each.source.split(".", 1)
-        if each.name != "id":
+        if each.name != "id" and not each.ion:
             paths.setdefault(collection, []).append((each.name, path))
     return {collection: tuple(pairs) for collection, pairs in paths.items()}
+
+
+@lru_cache(maxsize=1)
+def ion_paths() -> dict[str, tuple[tuple[str, str], ...]]:
+    """Where the fields of each ion are copied from in its document of ``channels``: ion -> pairs of field name and path."""
+    paths: dict[str, list[tuple[str, str]]] = {}
+    for each in candidate_fields():
+        if each.ion:
+            paths.setdefault(each.ion, []).append((each.name, each.source.split(".", 1)[1]))
+    return {ion: tuple(pairs) for ion, pairs in paths.items()}
 
 
 def _structures() -> KeyedInput:
     return KeyedInput("structures", projection={path: 1 for _, path in copied_paths()["structures"]})
 
 
-INPUTS: Final = (_structures, ClusterInput)
+INPUTS: Final = (_structures, ClusterInput, ChannelsInput)
 """Makers of the inputs; the first gives the materials."""
 
 
@@ -96,7 +145,7 @@ class CandidateBuilder(IncrementalBuilder):
     class Params:
         """Which fields are copied from where: a new field makes the candidates stale."""
 
-        layout: str = field(default_factory=lambda: content_hash(copied_paths()))
+        layout: str = field(default_factory=lambda: content_hash([copied_paths(), ion_paths()]))
 
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
@@ -112,12 +161,21 @@ class CandidateBuilder(IncrementalBuilder):
         }
         if document.get("duplicate_of") == key:  # the representative repeats nothing
             document["duplicate_of"] = None
+        for each in inputs.get("channels") or ():
+            # Only what is known is written: most materials have channels of one ion of fourteen.
+            for name, path in ion_paths().get(each["ion"], ()):
+                value = _follow(each, path)
+                if value is not None:
+                    document[name] = value
         return document
 
 
 def _follow(document: Any, path: str) -> Any:
     for part in path.split("."):
-        if not isinstance(document, dict):
+        if isinstance(document, list):
+            document = [_follow(each, part) for each in document]
+        elif isinstance(document, dict):
+            document = document.get(part)
+        else:
             return None
-        document = document.get(part)
     return document

@@ -28,12 +28,9 @@ if TYPE_CHECKING:
 
     from builders.channels.model import Percolation
     from builders.channels.network import Network
+    from builders.channels.symmetry import Operations
     from builders.geometry.complex import PeriodicDelaunay
     from store.crystal import Crystal
-
-WORKING_IONS: Final = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Zn", "Al", "Ag", "Cu")
-"""Ions analysed by default."""
-ANIONS_ON_REQUEST: Final = ("F", "O")
 
 HOLDS: Final = 0.5
 """Å; a void holds an ion site that is nearer than this to its centre."""
@@ -107,7 +104,7 @@ def analyse(crystal: Crystal, ion: str, options: Options = DEFAULTS) -> Channels
     apart = _distances(core.network.frac_coords, framework.sites, lattice)
     voids = _voids(core, apart, symmetry, lattice)
     flags += _site_flags(apart, voids.r_void)
-    own = stabiliser(symmetry.operations, framework.sites, lattice)
+    own = _own_operations(symmetry, crystal, framework.sites, options)
     hops, hop_percolation = find_hops(
         lattice,
         framework.sites,
@@ -131,6 +128,18 @@ def analyse(crystal: Crystal, ion: str, options: Options = DEFAULTS) -> Channels
         flags=tuple(flags),
         certificate=core.certificate,
     )
+
+
+def _own_operations(symmetry: Symmetry, crystal: Crystal, sites: NDArray[np.float64], options: Options) -> Operations:
+    """The framework's operations that move ion sites to ion sites."""
+    operations = symmetry.operations
+    if len(operations.rotations) * len(sites) ** 2 <= _MOST_TRIALS:
+        return stabiliser(operations, sites, crystal.lattice)
+    found = find_symmetry(crystal, options.symprec)  # large supercells have thousands of translations
+    return IDENTITY if found is None else found.operations
+
+
+_MOST_TRIALS = 1_000_000
 
 
 class Core(NamedTuple):

@@ -22,7 +22,7 @@ from store.errors import ItemsFailed
 from store.provenance import content_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from pymongo.database import Database
 
@@ -64,6 +64,8 @@ class IncrementalBuilder(Builder):
         Values of ``Params``; part of every stamp.
     keys : list of str, optional
         Only these target keys (maggma's distributed mode hands them out).
+    selection : dict, optional
+        Values of ``Selection``; no part of any stamp.
     chunk_size : int
         Documents a write under ``mrun``.
 
@@ -85,6 +87,10 @@ class IncrementalBuilder(Builder):
     class Params:
         """Parameters; every one is part of the stamp."""
 
+    @dataclass(frozen=True)
+    class Selection:
+        """Which of the documents that could be made are wanted: no part of the stamp, so another choice makes none stale."""
+
     def __init__(
         self,
         uri: str | None = None,
@@ -92,12 +98,15 @@ class IncrementalBuilder(Builder):
         params: dict[str, Any] | None = None,
         keys: list[str] | None = None,
         chunk_size: int = 500,
+        selection: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(sources=[], targets=[], chunk_size=chunk_size)
         self.uri = uri
         self.database = database
         self.params = dict(params or {})
         self.keys = keys
+        self.selection = dict(selection or {})
+        self.wanted = self.Selection(**self.selection)
         self.settings = self.Params(**self.params)
         self.params_hash = content_hash(asdict(self.settings))
         self._target: Target | None = None
@@ -110,6 +119,14 @@ class IncrementalBuilder(Builder):
     @abstractmethod
     def inputs(cls) -> tuple[Input, ...]:
         """Name the inputs; the first gives the keys."""
+
+    def roles(self) -> tuple[Input, ...]:
+        """Return the inputs as this builder's selection asks for them; builders with a ``Selection`` override this."""
+        return self.inputs()
+
+    def remarks(self, plan: Plan) -> list[str]:
+        """Say what a plan's numbers leave open, such as what a selection leaves out or how long a first build takes."""
+        return []
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Make one document from its decoded inputs. Pure: no database, no files, no clock.
@@ -176,7 +193,7 @@ class IncrementalBuilder(Builder):
         self,
         tables: StampTables,
         *,
-        only: Collection[str] | None = None,
+        only: Container[str] | None = None,
         retry_failed: bool = False,
     ) -> Plan:
         """Find out what a build would do; touches nothing."""
@@ -184,7 +201,7 @@ class IncrementalBuilder(Builder):
         name = target.readable()
         rows = tables.derived(name, prefix=self.PREFIX) if name else {}
         self._plan = make_plan(
-            join_inputs(self.inputs(), tables),
+            join_inputs(self.roles(), tables),
             rows,
             target.call(lambda: read_failures(target.database["build_state"], self.NAME)),
             version=self.VERSION,
@@ -204,7 +221,7 @@ class IncrementalBuilder(Builder):
     def fetch(self, keys: Sequence[str], joined: dict[str, str]) -> list[WorkItem]:
         """Read the inputs of some keys, one query a role. A key whose document vanished meanwhile is left out."""
         target = self.target
-        roles = self.inputs()
+        roles = self.roles()
         columns = {role.role: target.call(partial(role.fetch, target.database, keys)) for role in roles}
         first = columns[roles[0].role]
         return [

@@ -158,7 +158,11 @@ def without_garbage_collection() -> Iterator[None]:
 
 @runtime_checkable
 class Input(Protocol):
-    """One role that documents play for a builder."""
+    """One role that documents play for a builder.
+
+    An input of a special kind may have two things more: ``group``, the field of its collection that it reads along with the
+    hashes, and ``places(database, key)``, the ids of the documents that a target is made from (lineage asks for them).
+    """
 
     @property
     def role(self) -> str:

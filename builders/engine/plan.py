@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from store.provenance import join_hashes, read_recipe, split_hashes, write_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Container, Mapping, Sequence
 
     from builders.engine.inputs import Input, StampRow, StampTables
 
@@ -121,7 +121,7 @@ def make_plan(
     *,
     version: int,
     params: str,
-    only: Collection[str] | None = None,
+    only: Container[str] | None = None,
     retry_failed: bool = False,
 ) -> Plan:
     """Compare what should be with what is.
@@ -136,7 +136,7 @@ def make_plan(
         Key to what ``build_state`` holds.
     version, params
         Of the builder now.
-    only : collection of str, optional
+    only : container of str, optional
         Look at these keys alone.
     retry_failed : bool
         Try failed items again although nothing changed.

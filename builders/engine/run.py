@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from builders.engine.executors import DaskCluster, Executor, LocalPool
-from builders.engine.inputs import GroupInput, StampTables, without_garbage_collection
+from builders.engine.inputs import StampTables, without_garbage_collection
 from builders.engine.lease import Lease
 from builders.engine.loop import Loop
 from store.errors import OrphanGuard
@@ -74,6 +74,8 @@ class Options:
         Overrides the builders' time limits.
     memory_bytes : int
     orphan_share : float
+    selections : mapping
+        Selection of a builder by its name (:class:`~builders.engine.builder.IncrementalBuilder`).
     """
 
     workers: int = 1
@@ -86,6 +88,7 @@ class Options:
     item_seconds: float | None = None
     memory_bytes: int = 4 * 2**30
     orphan_share: float = 0.2
+    selections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -155,7 +158,7 @@ def only_keys(builder: IncrementalBuilder, session: Session) -> set[str] | None:
     materials = session.options.materials
     if materials is None:
         return None
-    return builder.inputs()[0].targets(materials, session.tables)
+    return builder.roles()[0].targets(materials, session.tables)
 
 
 def plan_builder(builder: IncrementalBuilder, session: Session) -> Plan:
@@ -272,8 +275,8 @@ class _Record:
 
 def grouping_fields(builders: Sequence[type[IncrementalBuilder]]) -> dict[str, str]:
     """Which collections are read by group, and by which field."""
-    roles = [role for builder in builders for role in builder.inputs()]
-    return {role.collection: role.group for role in roles if isinstance(role, GroupInput)}
+    roles: list[Any] = [role for builder in builders for role in builder.inputs()]
+    return {role.collection: role.group for role in roles if getattr(role, "group", "")}
 
 
 def in_order(builders: Sequence[type[IncrementalBuilder]]) -> list[type[IncrementalBuilder]]:

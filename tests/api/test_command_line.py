@@ -22,7 +22,20 @@ from store.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", "from api.cli.main import main; main()"]
-COMMANDS = ("ingest", "build", "status", "query", "similar", "show", "why", "fields", "picture", "db", "demo")
+COMMANDS = (
+    "ingest",
+    "build",
+    "status",
+    "query",
+    "similar",
+    "show",
+    "why",
+    "channels",
+    "fields",
+    "picture",
+    "db",
+    "demo",
+)
 
 
 def run(*arguments: str) -> Any:

@@ -1,0 +1,181 @@
+"""Fields that every working ion has: one generator, so that ``li_channel_r1`` and ``na_channel_r1`` mean the same.
+
+A row of :data:`PATTERNS` makes one field of ``candidates`` an ion, ``<ion>_<suffix>`` with the ion in small letters. Where
+the channels of an ion were not analysed in a material, its document has none of that ion's fields: they are unknown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from store.field import Field, candidate
+
+if TYPE_CHECKING:
+    from store.field import FieldType
+
+WORKING_IONS: Final = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Zn", "Al", "Ag", "Cu")
+"""Ions whose channels are analysed unless told otherwise."""
+
+ANIONS: Final = ("F", "O")
+"""Ions analysed on request only."""
+
+IONS: Final = (*WORKING_IONS, *ANIONS)
+
+INDEXED_IONS: Final = ("Li", "Na", "K", "Mg")
+"""Ions whose channels are asked for most: ``candidates`` has indexes for these (a collection may have 64)."""
+
+
+class Pattern(NamedTuple):
+    """One field that every ion has; ``{ion}`` in the meaning stands for its symbol."""
+
+    suffix: str
+    type: FieldType
+    unit: str | None
+    path: str
+    meaning: str
+    indexed: bool = False
+
+
+PATTERNS: Final = (
+    Pattern(
+        "channel_dimension",
+        "integer",
+        None,
+        "channel_dimension",
+        "Directions, 0 to 3, in which channels at least as wide as the default threshold connect the crystal for {ion}.",
+        indexed=True,
+    ),
+    Pattern(
+        "channel_threshold",
+        "float",
+        "Å",
+        "threshold",
+        "Default threshold: the narrowest channel that {ion} passes among the anion around it.",
+    ),
+    Pattern(
+        "channel_r1",
+        "float",
+        "Å",
+        "r1",
+        "Percolation radius: the channels at least so wide connect the crystal in one direction (framework without {ion}).",
+    ),
+    Pattern(
+        "channel_r2", "float", "Å", "r2", "Percolation radius of {ion}'s channels in two directions.", indexed=True
+    ),
+    Pattern("channel_r3", "float", "Å", "r3", "Percolation radius of {ion}'s channels in three directions."),
+    Pattern(
+        "channel_hops", "integer", None, "n_hops", "Hops of {ion} between neighbouring sites, distinct by symmetry."
+    ),
+    Pattern(
+        "path_r1",
+        "float",
+        "Å",
+        "path_r1",
+        "Bottleneck of the widest path over {ion}'s own sites that crosses the crystal in one direction; 0 if none does.",
+    ),
+    Pattern(
+        "path_r2", "float", "Å", "path_r2", "Bottleneck of {ion}'s widest paths in two directions; 0 if there are none."
+    ),
+    Pattern(
+        "path_r3",
+        "float",
+        "Å",
+        "path_r3",
+        "Bottleneck of {ion}'s widest paths in three directions; 0 if there are none.",
+    ),
+    Pattern(
+        "path_r_chan1",
+        "float",
+        "Å",
+        "path_r_chan1",
+        "Smallest channel (r_chan) of the voids that {ion}'s widest path in one direction leads through.",
+    ),
+    Pattern("path_r_chan2", "float", "Å", "path_r_chan2", "The same of {ion}'s widest paths in two directions."),
+    Pattern("path_r_chan3", "float", "Å", "path_r_chan3", "The same of {ion}'s widest paths in three directions."),
+    Pattern(
+        "r_sd_min",
+        "float",
+        "Å",
+        "r_sd_min",
+        "Smallest R_sd of the voids that hold {ion} (in a host: of those large enough).",
+    ),
+    Pattern(
+        "r_sd_max", "float", "Å", "r_sd_max", "Largest R_sd of the voids that hold {ion} (in a host: of all voids)."
+    ),
+    Pattern(
+        "channel_insertion",
+        "boolean",
+        None,
+        "insertion",
+        "Whether the crystal holds none of {ion} and was analysed as a host for it.",
+    ),
+    Pattern(
+        "channel_flags",
+        "list of string",
+        None,
+        "channel_flags.code",
+        "Doubts about the analysis for {ion}, in fixed words, such as 'disordered framework'.",
+    ),
+)
+"""Fields of every ion; the path is that in ``channels``."""
+
+
+def ion_fields() -> tuple[Field, ...]:
+    """Make the fields of all ions, ion by ion.
+
+    Examples
+    --------
+    >>> field = ion_fields()[2]
+    >>> field.label, field.ion, field.source
+    ('li_channel_r1 [Å]', 'Li', 'channels.r1')
+    """
+    return tuple(
+        candidate(
+            f"{ion.lower()}_{pattern.suffix}",
+            pattern.type,
+            pattern.unit,
+            f"channels.{pattern.path}",
+            pattern.meaning.format(ion=ion),
+            indexed=pattern.indexed and ion in INDEXED_IONS,
+            ion=ion,
+        )
+        for ion in IONS
+        for pattern in PATTERNS
+    )
+
+
+def _field(name: str, type_: FieldType, unit: str | None, meaning: str, shape: str = "") -> Field:
+    return Field(name, type_, unit, meaning, f"channels.{name}", shape=shape)
+
+
+CHANNEL_FIELDS: Final = (
+    _field("ion", "string", None, "The working ion."),
+    _field("anion", "string", None, "The anion around the ion, or a host's most abundant one."),
+    _field("insertion", "boolean", None, "Whether the crystal holds none of the ion: hops then lead between voids."),
+    _field("r1", "float", "Å", "Channels at least so wide connect the crystal in one direction."),
+    _field("r2", "float", "Å", "Channels at least so wide connect it in two directions."),
+    _field("r3", "float", "Å", "Channels at least so wide connect it in three directions."),
+    _field("directions", "list", None, "Directions of travel at r1, r2, r3, in cell vectors.", "(3, ..., 3)"),
+    _field("channel_dimension", "integer", None, "How many of r1, r2, r3 reach the threshold."),
+    _field("threshold", "float", "Å", "Default threshold for the ion among its anion when the document was made."),
+    _field("threshold_source", "string", None, "Whether the threshold was measured, or how it was estimated."),
+    _field("n_voids", "integer", None, "Voids in the cell."),
+    _field("n_channels", "integer", None, "Channels in the cell."),
+    _field("n_hops", "integer", None, "Hops distinct by symmetry."),
+    _field(
+        "r_sd_min", "float", "Å", "Smallest R_sd of the voids that hold the ion (in a host: of those large enough)."
+    ),
+    _field("r_sd_max", "float", "Å", "Largest R_sd of the voids that hold the ion (in a host: of all voids)."),
+    _field("path_r1", "float", "Å", "Bottleneck of the widest path over the ion's sites in one direction; 0 if none."),
+    _field("path_r2", "float", "Å", "The same in two directions."),
+    _field("path_r3", "float", "Å", "The same in three directions."),
+    _field("path_r_chan1", "float", "Å", "Smallest r_chan of the hops that are open at path_r1."),
+    _field("path_r_chan2", "float", "Å", "The same at path_r2."),
+    _field("path_r_chan3", "float", "Å", "The same at path_r3."),
+    _field("path_directions", "list", None, "Directions of the paths at path_r1, path_r2, path_r3.", "(3, ..., 3)"),
+    _field("channel_flags", "list", None, "Doubts about the analysis: code (fixed words) and reason (a sentence)."),
+    _field("certificate", "dictionary", None, "How the network proved itself: volume sum and Betti numbers."),
+    _field("cell", "dictionary", "Å", "Cell of the arrays: lattice (3, 3) rows in Å, kinds of framework atoms."),
+    _field("arrays", "bytes", None, "Framework, voids, channels and hops, packed (store/arrays.py)."),
+)
+"""Fields of the documents in ``channels``."""
