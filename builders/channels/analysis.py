@@ -140,6 +140,7 @@ def _own_operations(symmetry: Symmetry, crystal: Crystal, sites: NDArray[np.floa
 
 
 _MOST_TRIALS = 1_000_000
+_TIE = 1e-3  # Å; radii that differ by less are the same for the directions of travel
 
 
 class Core(NamedTuple):
@@ -173,7 +174,7 @@ def analyse_network(
     if betti != TORUS:
         raise GeometryError(f"The triangulation has the Betti numbers {betti}, not those of a crystal, {TORUS}.")
     edges = voronoi_edges(complex_)
-    percolation = percolate(edges.vertices, edges.offsets, edges.r_open, len(complex_.tetrahedra))
+    percolation = percolate(edges.vertices, edges.offsets, edges.r_open, len(complex_.tetrahedra), tie=_TIE)
     network = build_network(complex_, edges, cations, distance=options.merge_distance, diameter=options.merge_diameter)
     certificate = Certificate("quotient complex", complex_.volume_error, betti, complex_.attempts, complex_.jitter)
     return Core(complex_, network, percolation, certificate)

@@ -109,7 +109,8 @@ class Percolation(NamedTuple):
     radii : tuple of float
         r1 >= r2 >= r3, Å. An ion needs no narrower passage than r_k to travel in k independent directions.
     directions : tuple
-        For k = 1, 2, 3 the k integer vectors (in cell vectors) of travel at r_k: a basis of the translations.
+        For k = 1, 2, 3 the integer vectors (in cell vectors) of travel at r_k: a basis of the translations. There are k of
+        them, or more where the radii of further directions are the same; none where rank k is never reached.
     """
 
     radii: tuple[float, float, float]
@@ -135,7 +136,7 @@ class Hop:
     r_chan : float
         Smallest channel of the path's void, Å (the study's r_chan).
     r_bottleneck : float
-        Widest narrowest passage over all routes between the two sites, Å.
+        Narrowest place of the widest route near by that meets no third ion site, Å.
     void : int
         The path's void.
     route : tuple

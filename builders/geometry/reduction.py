@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,21 @@ def reduced_basis(lattice: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     >>> np.linalg.norm(basis, axis=1).round(3).tolist(), transform.tolist()
     ([3.0, 4.0, 5.099], [[1, 0, 0], [-10, 1, 0], [18, -2, 1]])
     """
-    basis = np.array(lattice, dtype=np.float64)
+    return _reduced(np.ascontiguousarray(lattice, dtype=np.float64).tobytes())
+
+
+@lru_cache(maxsize=16)
+def _reduced(content: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Reduce a lattice given by its bytes: one analysis asks for the same one several times. The arrays are read-only."""
+    lattice = np.frombuffer(content, dtype=np.float64).reshape(3, 3)
+    basis, transform = _reduce(lattice)
+    basis.setflags(write=False)
+    transform.setflags(write=False)
+    return basis, transform
+
+
+def _reduce(lattice: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    basis = np.array(lattice)
     transform = np.eye(3, dtype=np.int64)
     for _ in range(1000):
         order = np.argsort(np.einsum("ij,ij->i", basis, basis), kind="stable")
