@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from builders.channels.framework import split
-from builders.channels.model import Certificate, Channels, Flag, Voids
+from builders.channels.model import Certificate, Channels, Flag, Percolation, Voids
 from builders.channels.network import MERGE_DIAMETER, MERGE_DISTANCE, build_network, voronoi_edges
 from builders.channels.paths import find_hops
 from builders.channels.percolation import percolate
@@ -26,7 +26,6 @@ from store.errors import GeometryError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from builders.channels.model import Percolation
     from builders.channels.network import Network
     from builders.channels.symmetry import Operations
     from builders.geometry.complex import PeriodicDelaunay
@@ -105,7 +104,7 @@ def analyse(crystal: Crystal, ion: str, options: Options = DEFAULTS) -> Channels
     voids = _voids(core, apart, symmetry, lattice)
     flags += _site_flags(apart, voids.r_void)
     own = _own_operations(symmetry, crystal, framework.sites, options)
-    hops, hop_percolation = find_hops(
+    hops, by_hops = find_hops(
         lattice,
         framework.sites,
         voids,
@@ -124,10 +123,16 @@ def analyse(crystal: Crystal, ion: str, options: Options = DEFAULTS) -> Channels
         passages=core.network.passages,
         percolation=core.percolation,
         hops=hops,
-        hop_percolation=hop_percolation,
+        hop_percolation=_no_wider(by_hops, core.percolation),
         flags=tuple(flags),
         certificate=core.certificate,
     )
+
+
+def _no_wider(hops: Percolation, network: Percolation) -> Percolation:
+    """Hops are measured once a symmetry class, and classes of nearly symmetric crystals differ by some 0.01 Å."""
+    r1, r2, r3 = (min(pair) for pair in zip(hops.radii, network.radii, strict=True))
+    return Percolation((r1, r2, r3), hops.directions)
 
 
 def _own_operations(symmetry: Symmetry, crystal: Crystal, sites: NDArray[np.float64], options: Options) -> Operations:

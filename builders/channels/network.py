@@ -133,10 +133,54 @@ def build_network(
     count = len(groups.centres)
     r_void = np.zeros(count)
     np.maximum.at(r_void, groups.labels, complex_.radii)
-    return Network(groups.centres, r_void, groups.n_places, _passages(complex_, edges, groups, cations))
+    necks = _necks(edges, groups, complex_.radii, distance)
+    return Network(groups.centres, r_void, groups.n_places, _passages(complex_, edges, groups, cations, necks))
 
 
-def _passages(complex_: PeriodicDelaunay, edges: VoronoiEdges, groups: Groups, cations: NDArray[np.bool_]) -> Passages:
+def _necks(edges: VoronoiEdges, groups: Groups, radii: NDArray[np.float64], distance: float) -> NDArray[np.float64]:
+    """Narrowest place between the vertices of each void along their own edges, Å; inf for a void of one vertex.
+
+    Wide open crystals have voids with vertices of different sizes: who passes such a void passes its neck.
+    """
+    first, second = edges.vertices.T
+    labels = groups.labels
+    within = labels[first] == labels[second]
+    within &= (edges.offsets + groups.shifts[second] == groups.shifts[first]).all(axis=1)
+    inner = np.flatnonzero(within)
+    inner = inner[np.argsort(-edges.r_open[inner], kind="stable")]
+    parent = list(range(len(labels)))
+    loose = np.bincount(labels) - 1  # links that are still needed to hold each void together
+    necks = np.full(len(groups.centres), np.inf)
+    for one, other, width, label in zip(
+        first[inner].tolist(),
+        second[inner].tolist(),
+        edges.r_open[inner].tolist(),
+        labels[first[inner]].tolist(),
+        strict=True,
+    ):
+        while parent[one] != one:
+            parent[one] = one = parent[parent[one]]
+        while parent[other] != other:
+            parent[other] = other = parent[parent[other]]
+        if one != other:
+            parent[other] = one
+            necks[label] = width  # widest first: the last link is the narrowest
+            loose[label] -= 1
+    if loose.any():
+        # Near in space and not joined by short edges: the straight line between two vertices is at most so much narrower.
+        smallest = np.full(len(necks), np.inf)
+        np.minimum.at(smallest, labels, radii)
+        necks = np.where(loose > 0, np.minimum(necks, smallest - distance / 2.0), necks)
+    return necks
+
+
+def _passages(
+    complex_: PeriodicDelaunay,
+    edges: VoronoiEdges,
+    groups: Groups,
+    cations: NDArray[np.bool_],
+    necks: NDArray[np.float64],
+) -> Passages:
     first, second = edges.vertices.T
     voids = groups.labels[edges.vertices]
     offsets = edges.offsets + groups.shifts[second] - groups.shifts[first]
@@ -167,7 +211,7 @@ def _passages(complex_: PeriodicDelaunay, edges: VoronoiEdges, groups: Groups, c
         voids=voids[rows],
         offsets=offsets[rows],
         r_chan=complex_.triangle_radii[rows],
-        r_open=r_open,
+        r_open=np.minimum(r_open, necks[voids[rows]].min(axis=1)),
         length=length,
         atoms=complex_.triangles[rows],
         atom_shifts=atom_shifts[rows],

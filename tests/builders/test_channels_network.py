@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from builders.channels.analysis import analyse_network
 from builders.channels.merging import merge
 from builders.channels.network import Network, build_network, voronoi_edges
+from builders.channels.percolation import percolate
 from builders.geometry.delaunay import periodic_delaunay
 
 Array = NDArray[np.float64]
@@ -141,8 +142,11 @@ def test_radii_are_ordered_and_a_vacancy_never_narrows(seed: int) -> None:
     assert r1 >= r2 >= r3 > 0
     passages = core.network.passages
     ends = np.minimum(*core.network.r_void[passages.voids].T)
-    assert (passages.r_chan <= passages.r_open + 1e-9).all()
     assert (passages.r_open <= ends + 1e-9).all()
+    complex_ = periodic_delaunay(points, lattice)
+    edges = voronoi_edges(complex_)
+    assert (complex_.triangle_radii <= edges.r_open + 1e-9).all()
+    assert (edges.r_open <= complex_.radii[edges.vertices].min(axis=1) + 1e-9).all()
     if len(points) > 1:
         fewer = analyse_network(points[1:], lattice, cations[1:])
         assert all(np.array(fewer.percolation.radii) >= np.array(core.percolation.radii) - 5e-5)
@@ -169,6 +173,18 @@ def test_channels_join_the_voids_that_they_name(seed: int) -> None:
     a, b, c = sides.T
     area = np.sqrt(np.maximum((a + b + c) * (b + c - a) * (c + a - b) * (a + b - c), 0)) / 4
     np.testing.assert_allclose(a * b * c / (4 * area), passages.r_chan, rtol=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(1.0, 2.5))
+def test_merging_opens_no_way_that_is_not_there(seed: int, scale: float) -> None:
+    """A void's own neck counts for who passes it: the merged network percolates no wider than the partition itself."""
+    points, lattice, cations = random_framework(seed)
+    core = analyse_network(points, scale * lattice, cations)
+    passages = core.network.passages
+    merged = percolate(passages.voids, passages.offsets, passages.r_open, len(core.network.r_void))
+    for joined, true in zip(merged.radii, core.percolation.radii, strict=True):
+        assert joined <= true + 1e-6
 
 
 def test_a_chain_of_vertices_is_not_one_void() -> None:
