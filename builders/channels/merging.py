@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from builders.geometry.images import near_pairs
+from builders.geometry.images import distinct_rows, near_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,7 +161,8 @@ def _between_groups(pairs: NearPairs, links: _Links) -> NDArray[np.int64]:
     rows = rows[(rows[:, 0] != rows[:, 1])]
     turned = rows[:, 0] > rows[:, 1]
     rows[turned] = np.column_stack([rows[turned, 1], rows[turned, 0], -rows[turned, 2:]])
-    return np.unique(rows, axis=0)
+    different: NDArray[np.int64] = rows[distinct_rows(rows[:, :2], rows[:, 2:])]
+    return different
 
 
 def _capped(
@@ -173,24 +174,27 @@ def _capped(
 ) -> _Links:
     """Components of the links, too large ones split at their longest links until all fit."""
     count = len(places)
-    alive = np.ones(len(edges), dtype=bool)
-    while True:
-        links = _components(edges[alive], count)
+    kept: list[NDArray[np.int64]] = []  # links of components that fit
+    while len(edges):
+        links = _components(edges, count)
         if links is None:
-            return _Links(np.arange(count), np.zeros((count, 3), dtype=np.int64))
-        large = _too_large(places, edges, alive, links, lattice, diameter)
-        if not large.any():
-            return links
-        mine = alive & large[links.labels[edges[:, 0]]]
+            break
+        large = _too_large(places, edges, links, lattice, diameter)
+        mine = links.labels[edges[:, 0]]
+        split = large[mine]
+        kept.append(edges[~split])
+        edges, lengths, mine = edges[split], lengths[split], mine[split]
         longest = np.zeros(len(large))
-        np.maximum.at(longest, links.labels[edges[mine, 0]], lengths[mine])
-        alive &= ~(mine & (lengths >= longest[links.labels[edges[:, 0]]] - _SAME_LENGTH))
+        np.maximum.at(longest, mine, lengths)
+        shorter = lengths < longest[mine] - _SAME_LENGTH
+        edges, lengths = edges[shorter], lengths[shorter]
+    none = _Links(np.arange(count), np.zeros((count, 3), dtype=np.int64))
+    return (_components(np.concatenate(kept), count) or none) if kept else none
 
 
 def _too_large(
     places: NDArray[np.float64],
     edges: NDArray[np.int64],
-    alive: NDArray[np.bool_],
     links: _Links,
     lattice: NDArray[np.float64],
     diameter: float,
@@ -198,9 +202,8 @@ def _too_large(
     """Which components extend beyond the diameter, or run through the crystal without end."""
     count = int(links.labels.max()) + 1
     large = np.zeros(count, dtype=bool)
-    inner = edges[alive]
-    closed = (links.shifts[inner[:, 0]] - inner[:, 2:] == links.shifts[inner[:, 1]]).all(axis=1)
-    large[links.labels[inner[~closed, 0]]] = True
+    closed = (links.shifts[edges[:, 0]] - edges[:, 2:] == links.shifts[edges[:, 1]]).all(axis=1)
+    large[links.labels[edges[~closed, 0]]] = True
     order = np.argsort(links.labels, kind="stable")
     sizes = np.bincount(links.labels, minlength=count)
     starts = np.cumsum(sizes) - sizes

@@ -141,10 +141,29 @@ def near_pairs(fractions: NDArray[np.float64], lattice: NDArray[np.float64], dis
     turned = canonical_turns(points, offsets)
     points = np.where(turned[:, None], points[:, ::-1], points)
     offsets = np.where(turned[:, None], -offsets, offsets)
-    _, once = np.unique(np.column_stack([points, offsets]), axis=0, return_index=True)
-    once.sort()
+    once = distinct_rows(points, offsets)
     distances = np.linalg.norm(images.places[first[once]] - images.places[second[once]], axis=1)
     return NearPairs(points[once], offsets[once] @ transform, distances)
+
+
+def distinct_rows(points: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """First row of each different periodic pair (i, j, n), ascending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> distinct_rows(np.array([[0, 1], [0, 1], [0, 1]]), np.array([[0, 0, 0], [1, 0, 0], [0, 0, 0]])).tolist()
+    [0, 1]
+    """
+    if len(points) == 0:
+        return np.zeros(0, dtype=np.int64)
+    # One number a row: a third of the time of sorting rows.
+    low, span = offsets.min(axis=0), np.ptp(offsets, axis=0) + 1
+    code = points[:, 0] * (points[:, 1].max() + 1) + points[:, 1]
+    for axis in range(3):
+        code = code * span[axis] + (offsets[:, axis] - low[axis])
+    _, once = np.unique(code, return_index=True)
+    return np.sort(once)
 
 
 def canonical_turns(points: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
