@@ -38,6 +38,7 @@ def demo(
         _begin_anew()
         _fill()
         _ask()
+        _channels(folder)
         _change_one()
         _draw(folder)
     finally:
@@ -85,7 +86,8 @@ def _fill() -> None:
     _say("1. Real structures in: experimental minerals, verbatim, into a MongoDB that came with the installation.")
     _run("ingest", "amcsd")
     _say("2. Everything derived from them. What cannot be read is recorded with its reason, and the rest goes on.")
-    _run("build", may_fail=True)
+    # Channels of two ions: all twelve take some minutes more.
+    _run("build", "--ion", "Li", "--ion", "Na", may_fail=True)
     _run("status")
 
 
@@ -102,17 +104,36 @@ def _ask() -> None:
     _run("similar", "LiFePO4", "-k", "8", "--fields", "name,formula,space_group_symbol,density")
 
 
+def _channels(folder: Path) -> None:
+    from store.connection import connect
+    from store.settings import load_settings
+
+    _say("5. A question about channels: in which ordered minerals without hydrogen could sodium travel in three dimensions?")
+    wanted = (
+        'na_channel_dimension = 3 AND NOT elements HAS "H" AND NOT flags HAS "hydrogen not located" '
+        "AND is_ordered = TRUE AND na_path_r3 > 0"
+    )
+    fields = "name,formula,space_group_symbol,na_channel_r1,na_channel_r3,na_path_r3,na_channel_hops"
+    _run("query", wanted, "--fields", fields, "--sort=-na_path_r3", "--limit", "8", "--unique")
+    _say("   And how does lithium get through LiFePO4? Sites, hops, bottlenecks, and a picture of the channels.")
+    database = connect(load_settings())
+    material = database["candidates"].find_one({"formula": "LiFePO4"}, sort=[("_id", 1)])
+    key = str((material or {"_id": "amcsd-3"})["_id"])
+    picture, page = str(folder / "channels.png"), str(folder / "channels.html")
+    _run("channels", key, "--ion", "Li", "--png", picture, "--html", page)
+
+
 def _change_one() -> None:
     from store.connection import connect
     from store.settings import load_settings
 
     database = connect(load_settings())
     _say(
-        f"5. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
+        f"6. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
     )
     key = _give_changed(database)
-    _run("build", "--explain")
-    _run("build", may_fail=True)
+    _run("build", "--explain", "--ion", "Li", "--ion", "Na")
+    _run("build", "--ion", "Li", "--ion", "Na", may_fail=True)
     _say("   And where does its density come from?")
     _run("why", key, "density")
 
@@ -147,7 +168,7 @@ def _give_changed(database: Database[dict[str, Any]]) -> str:
 
 
 def _draw(folder: Path) -> None:
-    _say("6. Pictures.")
+    _say("7. Pictures.")
     from store.connection import connect
     from store.settings import load_settings
 

@@ -40,14 +40,22 @@ def simplex_keys(points: NDArray[np.int64], shifts: NDArray[np.int64]) -> NDArra
     >>> bool(here[0] == there[0]), bool(here[0] == other[0])
     (True, False)
     """
-    relative = points.shape[1] * shifts - shifts.sum(axis=1, keepdims=True)
+    # Column by column: sums along short last axes are slow.
+    count = points.shape[1]
     mixed = points.astype(np.uint64) * _FACTORS[3]
-    mixed += (relative.astype(np.uint64) * _FACTORS[:3]).sum(axis=2, dtype=np.uint64)
+    for axis in range(3):
+        cells = shifts[:, :, axis]
+        total = cells[:, 0].copy()
+        for vertex in range(1, count):
+            total += cells[:, vertex]
+        mixed += (count * cells - total[:, None]).astype(np.uint64) * _FACTORS[axis]
     # splitmix64: sums of linear terms alone would let different simplices coincide.
     mixed ^= mixed >> np.uint64(30)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(27)
     mixed *= np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    keys: NDArray[np.uint64] = mixed.sum(axis=1, dtype=np.uint64)
+    keys: NDArray[np.uint64] = mixed[:, 0].copy()
+    for vertex in range(1, count):
+        keys += mixed[:, vertex]
     return keys
