@@ -33,6 +33,11 @@ bench: $(INSTALLED)  ## every claim of speed, with its peer in the same run (nee
 	IONATLAS_HOME=.ionatlas/bench $(BIN)/ionatlas db stop
 	$(BIN)/python benchmarks/similarity.py
 	$(BIN)/python benchmarks/crash.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/channels.py
+	$(BIN)/python benchmarks/channels_correct.py
+	$(BIN)/python benchmarks/channels_bvlain.py
+	$(BIN)/python benchmarks/channels_build.py
 
 docs: $(INSTALLED)  ## reference pages from the code
 	$(BIN)/python docs/generate.py
