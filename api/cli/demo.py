@@ -108,17 +108,21 @@ def _channels(folder: Path) -> None:
     from store.connection import connect
     from store.settings import load_settings
 
-    _say("5. A question about channels: in which ordered minerals without hydrogen could sodium travel in three dimensions?")
+    _say("5. A question about channels: in which silicates without water could sodium travel in three dimensions?")
     wanted = (
-        'na_channel_dimension = 3 AND NOT elements HAS "H" AND NOT flags HAS "hydrogen not located" '
-        "AND is_ordered = TRUE AND na_path_r3 > 0"
+        'na_channel_dimension = 3 AND elements HAS ALL "Na","Si","O" AND NOT elements HAS "H" '
+        'AND NOT flags HAS "hydrogen not located" AND is_ordered = TRUE AND na_path_r3 > 0'
     )
     fields = "name,formula,space_group_symbol,na_channel_r1,na_channel_r3,na_path_r3,na_channel_hops"
     _run("query", wanted, "--fields", fields, "--sort=-na_path_r3", "--limit", "8", "--unique")
-    _say("   And how does lithium get through LiFePO4? Sites, hops, bottlenecks, and a picture of the channels.")
+    _say(
+        "   And how does lithium get through triphylite, the mineral of the cathode LiFePO4? Hops, voids, doubts, a picture."
+    )
     database = connect(load_settings())
-    material = database["candidates"].find_one({"formula": "LiFePO4"}, sort=[("_id", 1)])
-    key = str((material or {"_id": "amcsd-3"})["_id"])
+    material = database["candidates"].find_one({"name": "Triphylite", "li_channel_r1": {"$gt": 0}}, sort=[("_id", 1)])
+    if material is None:
+        raise RuntimeError("no triphylite among the candidates")
+    key = str(material["_id"])
     picture, page = str(folder / "channels.png"), str(folder / "channels.html")
     _run("channels", key, "--ion", "Li", "--png", picture, "--html", page)
 

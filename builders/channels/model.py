@@ -77,8 +77,8 @@ class Passages:
         shape=(n_channels,), float64, Å; circumradius of the triangle of atoms that form the channel.
     r_open : numpy.ndarray
         shape=(n_channels,), float64, Å; true bottleneck along the channel: ``r_chan`` where the circle's centre lies inside
-        the edge, else the smaller empty sphere of its two ends; and never more than the neck between the vertices that
-        make up a void at its ends.
+        the edge, else the smaller empty sphere of its two ends; and never more than the neck between its end and the
+        middle of the void there.
     length : numpy.ndarray
         shape=(n_channels,), float64, Å; distance of the two voids.
     atoms : numpy.ndarray

@@ -26,6 +26,7 @@ MERGE_DISTANCE: Final = 0.5
 MERGE_DIAMETER: Final = 1.0
 """Å; largest extent of a void's vertices."""
 _SAME_RADIUS = 1e-3
+_HEART = 0.01  # Å
 
 
 class Network(NamedTuple):
@@ -138,39 +139,48 @@ def build_network(
 
 
 def _necks(edges: VoronoiEdges, groups: Groups, radii: NDArray[np.float64], distance: float) -> NDArray[np.float64]:
-    """Narrowest place between the vertices of each void along their own edges, Å; inf for a void of one vertex.
+    """Narrowest place between each vertex and the heart of its void, along the void's own edges; shape=(n_vertices,), Å.
 
-    Wide open crystals have voids with vertices of different sizes: who passes such a void passes its neck.
+    The heart are the vertices with the largest empty spheres; with one such vertex it has no neck (inf). Wide open crystals
+    have voids with vertices of different sizes, and who enters such a void at a small one passes its neck.
     """
     first, second = edges.vertices.T
     labels = groups.labels
+    largest = np.zeros(len(groups.centres))
+    np.maximum.at(largest, labels, radii)
+    heart = radii >= largest[labels] - _HEART
     within = labels[first] == labels[second]
     within &= (edges.offsets + groups.shifts[second] == groups.shifts[first]).all(axis=1)
     inner = np.flatnonzero(within)
     inner = inner[np.argsort(-edges.r_open[inner], kind="stable")]
-    parent = list(range(len(labels)))
-    loose = np.bincount(labels) - 1  # links that are still needed to hold each void together
-    necks = np.full(len(groups.centres), np.inf)
-    for one, other, width, label in zip(
-        first[inner].tolist(),
-        second[inner].tolist(),
-        edges.r_open[inner].tolist(),
-        labels[first[inner]].tolist(),
-        strict=True,
+    # Widest first: a vertex meets the heart along its widest way. One list a part of a void, the heart's own number first.
+    part = [[vertex] for vertex in range(len(labels))]
+    hearts = heart.tolist()
+    necks: NDArray[np.float64] = np.full(len(labels), np.inf)
+    inside = np.full(len(groups.centres), np.inf)  # between the vertices of each heart
+    for one, other, width in zip(
+        first[inner].tolist(), second[inner].tolist(), edges.r_open[inner].tolist(), strict=True
     ):
-        while parent[one] != one:
-            parent[one] = one = parent[parent[one]]
-        while parent[other] != other:
-            parent[other] = other = parent[parent[other]]
-        if one != other:
-            parent[other] = one
-            necks[label] = width  # widest first: the last link is the narrowest
-            loose[label] -= 1
+        mine, its = part[one], part[other]
+        if mine is its:
+            continue
+        if hearts[mine[0]] and hearts[its[0]]:
+            inside[labels[one]] = width  # the last one is the narrowest
+        elif hearts[mine[0]] or hearts[its[0]]:
+            necks[its if hearts[mine[0]] else mine] = width
+        if hearts[its[0]] or (len(its) > len(mine) and not hearts[mine[0]]):
+            mine, its = its, mine
+        mine += its
+        for vertex in its:
+            part[vertex] = mine
+    necks = np.minimum(necks, inside[labels])
+    whole = np.bincount(labels)
+    loose = np.array([len(members) for members in part]) < whole[labels]
     if loose.any():
         # Near in space and not joined by short edges: the straight line between two vertices is at most so much narrower.
-        smallest = np.full(len(necks), np.inf)
+        smallest = np.full(len(largest), np.inf)
         np.minimum.at(smallest, labels, radii)
-        necks = np.where(loose > 0, np.minimum(necks, smallest - distance / 2.0), necks)
+        necks = np.where(loose, np.minimum(necks, smallest[labels] - distance / 2.0), necks)
     return necks
 
 
@@ -202,7 +212,8 @@ def _passages(
     number = np.cumsum(group) - 1
     r_open, inside = np.zeros(len(rows)), np.zeros(len(rows), dtype=bool)
     blocked = np.zeros(len(rows), dtype=bool)
-    np.maximum.at(r_open, number, edges.r_open[order])
+    passable = np.minimum(edges.r_open, necks[edges.vertices].min(axis=1))
+    np.maximum.at(r_open, number, passable[order])
     np.logical_or.at(inside, number, edges.inside[order])
     np.logical_or.at(blocked, number, cations[complex_.triangles[order]].any(axis=1))
     ends = groups.centres[voids[rows]]
@@ -211,7 +222,7 @@ def _passages(
         voids=voids[rows],
         offsets=offsets[rows],
         r_chan=complex_.triangle_radii[rows],
-        r_open=np.minimum(r_open, necks[voids[rows]].min(axis=1)),
+        r_open=r_open,
         length=length,
         atoms=complex_.triangles[rows],
         atom_shifts=atom_shifts[rows],
