@@ -22,7 +22,7 @@ from typing import Any
 
 from common import ROOT, own_store, report
 
-COLLECTIONS = ("structures", "duplicates", "embeddings", "candidates", "build_state")
+COLLECTIONS = ("structures", "duplicates", "embeddings", "channels", "candidates", "build_state")
 MOMENTS = {"made_at", "seconds", "first_at", "last_at", "attempts", "traceback"}
 
 
@@ -74,7 +74,7 @@ class Writer(threading.Thread):
 
 def start_build() -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "api.cli.main", "build", "--workers", "2"],
+        [sys.executable, "-m", "api.cli.main", "build", "--workers", "2", "--ion", "Li", "--ion", "Na"],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

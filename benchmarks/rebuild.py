@@ -19,6 +19,9 @@ from typing import Any
 
 from common import Memory, command, data_folder, own_store, report
 
+FOUNDATION = ("structures", "duplicates", "composition", "candidates", "index/composition")
+"""What this measures; channels have a benchmark of their own (channels_build.py)."""
+
 
 def first_rows(path: Path, count: int | None) -> Path:
     """The file itself, or a shorter copy."""
@@ -55,11 +58,11 @@ def with_changed_builders(database: Any, settings: Any) -> dict[str, Any]:
 
     found = {}
     CompositionBuilder.VERSION += 1
-    found["version of composition"] = explained(explain_builds(database, settings))
+    found["version of composition"] = explained(explain_builds(database, settings, FOUNDATION))
     CompositionBuilder.VERSION -= 1
     before = StructureBuilder.Params.__init__.__defaults__
     StructureBuilder.Params.__init__.__defaults__ = (0.02, *before[1:])
-    found["parameter symprec of structures"] = explained(explain_builds(database, settings))
+    found["parameter symprec of structures"] = explained(explain_builds(database, settings, FOUNDATION))
     StructureBuilder.Params.__init__.__defaults__ = before
     return found
 
@@ -133,7 +136,7 @@ def measure(file: Path) -> None:
         taken = ingest(database, file, provider="mp")
         values["ingest"] = time.perf_counter() - started
         print(f"ingested {taken.new} in {values['ingest']:.1f} s", flush=True)
-        runs = run_builds(database, settings, options=Options(workers=2))
+        runs = run_builds(database, settings, FOUNDATION, options=Options(workers=2))
         values["total"] = time.perf_counter() - started
         for run in runs:
             print(
@@ -143,16 +146,16 @@ def measure(file: Path) -> None:
     values["peak_memory_gb"] = memory.peak / 2**30
     values["peak_memory_server_gb"] = memory.peak_server / 2**30
 
-    values["no-op"], done = command("build")
+    values["no-op"], done = command("build", *FOUNDATION)
     assert done.returncode in (0, 5), done.stderr
-    values["no-op again"], _ = command("build")
+    values["no-op again"], _ = command("build", *FOUNDATION)
     started = time.perf_counter()
-    run_builds(database, settings, options=Options(workers=2))
+    run_builds(database, settings, FOUNDATION, options=Options(workers=2))
     values["no-op in process"] = time.perf_counter() - started
 
     ingest(database, changed_row(file), provider="mp")
-    values["explain after one changed source"] = explained(explain_builds(database, settings))
-    values["build of one changed source"], _ = command("build")
+    values["explain after one changed source"] = explained(explain_builds(database, settings, FOUNDATION))
+    values["build of one changed source"], _ = command("build", *FOUNDATION)
     started = time.perf_counter()
     values["explain after changed builders"] = with_changed_builders(database, settings)
     values["maggma"] = plain_maggma(database, server.uri)

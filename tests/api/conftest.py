@@ -69,7 +69,13 @@ class BuiltStore:
 
     settings: Settings
     file: Path
-    database: Any
+
+    @property
+    def database(self) -> Any:
+        """The database; connected anew where a test in between closed all connections."""
+        from store.connection import connect
+
+        return connect(self.settings)
 
     def environment(self) -> dict[str, str]:
         """The variables that lead a command to it."""
@@ -94,7 +100,7 @@ def built(server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Itera
     database = connect(settings)
     ingest_source(database, file, licence="CC0-1.0")
     run_builds(database, settings, options=build_options(settings, workers=1))
-    yield BuiltStore(settings, file, database)
+    yield BuiltStore(settings, file)
     connect(settings).client.drop_database(settings.database)
 
 
