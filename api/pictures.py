@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from api.conditions import SYMBOLS
+from api.whole_files import written_whole
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -387,15 +388,6 @@ def save_figure(figure: Any, path: str | Path) -> Path:
             f"Pictures are written as PNG, and {target.name} is named otherwise.", mend=f"-o {target.stem}.png"
         )
     FigureCanvasAgg(figure)
-    part = target.with_name(f".{target.name}.part")
-    try:
+    with written_whole(target) as part:
         figure.savefig(part, format="png")
-        part.replace(target)
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written: {error.strerror or error}.",
-            mend="name a file in a folder that can be written",
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
     return target

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.channels.figure import channel_figure
 from api.channels.tables import hop_table, void_table
+from api.whole_files import written_whole
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,17 +74,8 @@ def channel_page(report: ChannelReport, scene: Scene, labels: Labels, path: str 
         default_height="80vh",
         post_script=_SCRIPT,
     )
-    part = target.with_name(f".{target.name}.part")
-    try:
+    with written_whole(target) as part:
         part.write_text(_page(report, labels, body), encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        raise UsageError(
-            f"{target} cannot be written: {error.strerror or error}.",
-            mend="name a file in a folder that can be written",
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

@@ -12,43 +12,15 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from ionatlas import Atlas, channels
 
-LITHIUM_IRON_PHOSPHATE = """data_LiFePO4
-_symmetry_space_group_name_H-M 'P n m a'
-_cell_length_a 10.329
-_cell_length_b 6.0065
-_cell_length_c 4.6908
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-loop_
-_symmetry_equiv_pos_as_xyz
-'x, y, z'
-'-x+1/2, -y, z+1/2'
-'-x, y+1/2, -z'
-'x+1/2, -y+1/2, -z+1/2'
-'-x, -y, -z'
-'x+1/2, y, -z+1/2'
-'x, -y+1/2, z'
-'-x+1/2, y+1/2, z+1/2'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Li1 Li 0 0 0
-Fe1 Fe 0.28222 0.25 0.97472
-P1 P 0.09486 0.25 0.41820
-O1 O 0.09678 0.25 0.74279
-O2 O 0.45710 0.25 0.20602
-O3 O 0.16558 0.04646 0.28478
-"""
+LITHIUM_IRON_PHOSPHATE = (Path(__file__).resolve().parent.parent / "crystals" / "LiFePO4.cif").read_text(
+    encoding="utf-8"
+)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     made = tmp_path / "LiFePO4.cif"
-    made.write_text(LITHIUM_IRON_PHOSPHATE)
+    made.write_text(LITHIUM_IRON_PHOSPHATE, encoding="utf-8")
     return made
 
 

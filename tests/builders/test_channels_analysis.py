@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,79 +15,11 @@ from store.crystal import Crystal
 from store.errors import EmptyFramework
 from store.ingest.readers import read_record
 
-# Streltsov et al., Acta Cryst. B 49, 147 (1993), in the cell of Osipov's source.
-LIFEPO4 = """data_LiFePO4
-_cell_length_a 10.3290
-_cell_length_b 6.0065
-_cell_length_c 4.6908
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_symmetry_space_group_name_H-M 'P n m a'
-_symmetry_Int_Tables_number 62
-loop_
-_symmetry_equiv_pos_as_xyz
-'x, y, z'
-'-x+1/2, -y, z+1/2'
-'-x, y+1/2, -z'
-'x+1/2, -y+1/2, -z+1/2'
-'-x, -y, -z'
-'x+1/2, y, -z+1/2'
-'x, -y+1/2, z'
-'-x+1/2, y+1/2, z+1/2'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Li1 Li 0 0 0
-Fe1 Fe 0.28222 0.25 0.97472
-P1 P 0.09486 0.25 0.41820
-O1 O 0.09678 0.25 0.74279
-O2 O 0.45710 0.25 0.20602
-O3 O 0.16558 0.04646 0.28478
-"""
-# Positions as the Materials Project publishes them for LiFePO4 (mp-19017, CC-BY-4.0; Jain et al. 2013), to four digits.
-RELAXED = (
-    LIFEPO4[: LIFEPO4.index("Fe1")]
-    + """Fe1 Fe 0.2812 0.25 0.9701
-P1 P 0.0939 0.25 0.4186
-O1 O 0.0942 0.25 0.7448
-O2 O 0.4557 0.25 0.2099
-O3 O 0.1658 0.0456 0.2863
-"""
-)
-# a as in Osipov's source; c and z of room-temperature refinements.
-LICOO2 = """data_LiCoO2
-_cell_length_a 2.811
-_cell_length_b 2.811
-_cell_length_c 13.95
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 120
-_symmetry_space_group_name_H-M 'R -3 m'
-_symmetry_Int_Tables_number 166
-loop_
-_symmetry_equiv_pos_as_xyz
-'x, y, z'
-'x+2/3, y+1/3, z+1/3'
-'x+1/3, y+2/3, z+2/3'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Li1 Li 0 0 0.5
-Co1 Co 0 0 0
-O1 O 0 0 0.26
-O2 O 0 0 0.74
-"""
+CRYSTALS = Path(__file__).resolve().parent.parent / "crystals"
 
 
-def from_cif(text: str) -> Crystal:
-    return read_record("cif", text.encode()).crystal
+def from_cif(name: str) -> Crystal:
+    return read_record("cif", (CRYSTALS / f"{name}.cif").read_bytes()).crystal
 
 
 def hop_of_length(channels: Channels, length: float) -> Hop:
@@ -96,12 +30,12 @@ def hop_of_length(channels: Channels, length: float) -> Hop:
 
 @pytest.fixture(scope="module")
 def iron() -> Channels:
-    return analyse(from_cif(LIFEPO4), "Li")
+    return analyse(from_cif("LiFePO4"), "Li")
 
 
 @pytest.fixture(scope="module")
 def cobalt() -> Channels:
-    return analyse(from_cif(LICOO2), "Li")
+    return analyse(from_cif("LiCoO2"), "Li")
 
 
 def test_table_2_lithium_iron_phosphate(iron: Channels) -> None:
@@ -120,7 +54,7 @@ def test_table_2_lithium_iron_phosphate(iron: Channels) -> None:
 
 def test_table_2_with_relaxed_positions_in_the_measured_cell() -> None:
     """The study's source relaxed the positions: with those of a DFT relaxation path 1 comes out as published."""
-    path = hop_of_length(analyse(from_cif(RELAXED), "Li"), 3.003)
+    path = hop_of_length(analyse(from_cif("LiFePO4-relaxed"), "Li"), 3.003)
     assert path.r_sd == pytest.approx(1.385, abs=0.002)
     assert path.r_chan == pytest.approx(1.743, abs=0.002)
 
@@ -165,7 +99,7 @@ def test_a_void_at_an_ion_site_has_the_size_of_the_ions_own_cell(cobalt: Channel
 
 
 def test_a_host_without_the_ion_is_analysed_for_insertion(iron: Channels) -> None:
-    crystal = from_cif(LIFEPO4)
+    crystal = from_cif("LiFePO4")
     kept = [site for site, symbol in enumerate(crystal.species) if symbol != "Li"]
     host = Crystal.from_lists(crystal.lattice, [crystal.species[k] for k in kept], crystal.frac_coords[kept])
     inserted = analyse(host, "Li")
@@ -176,7 +110,7 @@ def test_a_host_without_the_ion_is_analysed_for_insertion(iron: Channels) -> Non
 
 
 def test_sodium_in_a_lithium_phosphate_is_an_insertion_question() -> None:
-    assert len(analyse(from_cif(LIFEPO4), "Na").sites) == 0
+    assert len(analyse(from_cif("LiFePO4"), "Na").sites) == 0
 
 
 def test_nothing_but_the_ion_is_refused() -> None:
@@ -209,7 +143,7 @@ def test_what_is_told_depends_on_the_crystal_alone(seed: int) -> None:
     random = np.random.default_rng(seed)
     from scipy.stats import special_ortho_group
 
-    crystal = from_cif(LIFEPO4)
+    crystal = from_cif("LiFePO4")
     order = random.permutation(crystal.n_sites)
     change = np.eye(3, dtype=int)
     change[1] += random.integers(-1, 2) * change[0]
@@ -230,7 +164,7 @@ def test_what_is_told_depends_on_the_crystal_alone(seed: int) -> None:
 
 
 def test_a_supercell_tells_the_same(iron: Channels) -> None:
-    crystal = from_cif(LIFEPO4)
+    crystal = from_cif("LiFePO4")
     cells = np.array(list(np.ndindex(1, 2, 2)))
     larger = Crystal.from_lists(
         crystal.lattice * np.array([1, 2, 2])[:, None],

@@ -1,0 +1,41 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from store.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Lend a file beside the target to write to; it takes the target's place when all went well.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder, written_whole(Path(folder) / "a.txt") as part:
+    ...     _ = part.write_text("all of it")
+    """
+    part = target.with_name(f".{target.name}.part")
+    try:
+        yield part
+        part.replace(target)
+    except OSError as error:
+        raise UsageError(
+            f"{target} cannot be written: {error.strerror or error}.",
+            mend="name a file in a folder that can be written",
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
