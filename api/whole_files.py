@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from store.errors import UsageError
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 def written_whole(target: Path) -> Iterator[Path]:
     """Lend a file beside the target to write to; it takes the target's place when all went well.
 
+    A reader never sees a half, and a failure leaves the old file.
+
     Raises
     ------
     UsageError
-        The file cannot be written.
+        The folder does not exist, or it cannot be written there.
 
     Examples
     --------
@@ -28,10 +31,12 @@ def written_whole(target: Path) -> Iterator[Path]:
     >>> with tempfile.TemporaryDirectory() as folder, written_whole(Path(folder) / "a.txt") as part:
     ...     _ = part.write_text("all of it")
     """
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield part
         part.replace(target)
+    except BrokenPipeError:  # of another stream: nobody reads our standard output any more
+        raise
     except OSError as error:
         raise UsageError(
             f"{target} cannot be written: {error.strerror or error}.",

@@ -6,7 +6,6 @@ What a program reads goes to stdout and nothing else does; messages go to stderr
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import replace
 from enum import StrEnum
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from api.whole_files import written_whole
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -170,27 +170,12 @@ def format_for(given: Format | None, output: Path | None) -> Format:
 
 @contextlib.contextmanager
 def replaced(output: Path, *, binary: bool = False) -> Iterator[Any]:
-    """Write a file whole or not at all: a reader never sees a half, and a failure leaves the old one.
-
-    Raises
-    ------
-    UsageError
-        The folder does not exist, or it cannot be written there.
-    """
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") if binary else part.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        part.replace(output)
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise UsageError(
-            f"{output} cannot be written: {error.strerror or error}.",
-            mend="name a file in a folder that can be written",
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+    """Open a stream to a file that is written whole or not at all (:func:`api.whole_files.written_whole`)."""
+    with (
+        written_whole(output) as part,
+        part.open("wb") if binary else part.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        yield stream
 
 
 def write_result(result: QueryResult, form: Format, output: Path | None, *, hide_empty: bool = False) -> None:
