@@ -14,7 +14,8 @@ def ingest(
         list[str],
         typer.Argument(
             metavar="SOURCES...",
-            help="Files, folders or archives (CIF, POSCAR, JSON, JSON Lines, extended XYZ, ASE databases; .gz, zip, tar); "
+            help="Files, folders or archives (CIF, POSCAR, JSON, JSON Lines, extended XYZ, ASE databases; hops as in "
+            "docs/hops.md; .gz, zip, tar); "
             "'amcsd' for the mineral set of larixite; 'mp:Li-Fe-P-O' for the Materials Project; "
             "'optimade:URL' for an OPTIMADE provider.",
         ),
@@ -31,6 +32,7 @@ def ingest(
 
     \b
     ionatlas ingest structures/ more.zip mp.jsonl.gz
+    ionatlas ingest barriers.jsonl.gz hops.csv nebDFT2k/
     ionatlas ingest amcsd
     ionatlas ingest 'optimade:https://optimade.materialsproject.org?filter=elements HAS ONLY "Li","O"'
     """  # noqa: D301  (\\b keeps the lines of the examples)

@@ -64,9 +64,19 @@ class StampTables:
         self._kept: dict[tuple[str, str, str], dict[str, StampRow]] = {}
         self._other: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
 
-    def sources(self) -> dict[str, StampRow]:
-        """Hashes of all records that could be split off (unreadable ones stay where they are, with their reason)."""
-        return self._read("sources", "", "", {"format": {"$ne": "unreadable"}}, {"_id": 1, "hash": 1})
+    def sources(self, formats: Iterable[str] | None = None) -> dict[str, StampRow]:
+        """Hashes of the records of some formats; from the covered index ``(_id, hash, format)``.
+
+        Parameters
+        ----------
+        formats : iterable of str, optional
+            Formats of records, such as those of structures or those of hops; default: all that could be split off
+            (unreadable ones stay where they are, with their reason).
+        """
+        wanted: dict[str, Any] = {"$ne": "unreadable"} if formats is None else {"$in": sorted(formats)}
+        # The formats stand where derived collections have their prefix: other formats are another table.
+        name = "" if formats is None else ",".join(wanted["$in"])
+        return self._read("sources", name, "", {"format": wanted}, {"_id": 1, "hash": 1})
 
     def derived(self, collection: str, *, prefix: str = "", group: str = "") -> dict[str, StampRow]:
         """Hashes and recipes of a derived collection, of keys with a prefix, with a grouping field."""
@@ -199,6 +209,8 @@ class KeyedInput:
         The target's key is this prefix and the input's key.
     projection : dict or None
         The part of the document that is read.
+    formats : tuple of str or None
+        Of ``sources`` only: formats of the records that count; the others are not there for this input.
     """
 
     collection: str
@@ -206,6 +218,7 @@ class KeyedInput:
     required: bool = True
     prefix: str = ""
     projection: Mapping[str, int] | None = None
+    formats: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.role:
@@ -213,7 +226,7 @@ class KeyedInput:
 
     def hashes(self, tables: StampTables) -> Mapping[str, str]:
         """Map each target key to the hash of its document."""
-        rows = tables.sources() if self.collection == "sources" else tables.derived(self.collection)
+        rows = tables.sources(self.formats) if self.collection == "sources" else tables.derived(self.collection)
         return {self.prefix + key: row.hash for key, row in rows.items()}
 
     def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:

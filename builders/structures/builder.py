@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import KeyedInput
-from store.ingest.readers import READER_VERSION
+from store.ingest.readers import FORMATS, READER_VERSION
 
 if TYPE_CHECKING:
     from builders.engine.inputs import Input
@@ -42,9 +42,9 @@ class StructureBuilder(IncrementalBuilder):
 
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
-        """Read the verbatim records."""
+        """Read the verbatim records of structures; those of hops are the barriers' (store.ingest.hop_readers)."""
         projection = {"format": 1, "content": 1, "provider": 1, "licence": 1, "references": 1}
-        return (KeyedInput("sources", projection=projection),)
+        return (KeyedInput("sources", projection=projection, formats=FORMATS),)
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Make the structure document of one record."""

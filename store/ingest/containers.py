@@ -5,22 +5,30 @@ What cannot be split becomes a :class:`~store.ingest.records.BadRecord`, and the
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
 import io
-import lzma
 import os
-import stat
 import tarfile
 import tempfile
 import zipfile
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from store.errors import ArchiveBomb, EmptySource, IonatlasError, SourceError, UnknownFormat, UsageError
+from store.ingest.beside import (
+    COMPRESSED,
+    HIDDEN,
+    beside_in_folder,
+    beside_in_zip,
+    decompressor,
+    is_hidden,
+    named_in_folder,
+    named_in_zip,
+    zip_refusal,
+)
 from store.ingest.databases import sqlite_records
+from store.ingest.hop_tables import table_records
 from store.ingest.json_records import json_records, jsonl_records, place
 from store.ingest.limits import MIB, Budget, CountedStream, Limits
 from store.ingest.records import BadRecord, Origin, Record
@@ -30,8 +38,7 @@ from store.ingest.text_records import cif_records, extxyz_records, whole_record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HIDDEN: Final = ("__MACOSX", ".")
-_COMPRESSED: Final = {".gz", ".bz2", ".xz", ".tgz", ".tbz2", ".txz"}
+    from store.ingest.beside import Beside
 
 
 def read_records(source: str | Path, *, limits: Limits | None = None) -> Iterator[Record | BadRecord]:
@@ -40,7 +47,8 @@ def read_records(source: str | Path, *, limits: Limits | None = None) -> Iterato
     Parameters
     ----------
     source : str or pathlib.Path
-        Folders are read recursively in sorted order; hidden files are left out.
+        Folders are read recursively in sorted order; hidden files are left out, and so are files that a table of hops in
+        the folder names: they belong to its hops.
     limits : Limits, optional
         What archives may unpack to.
 
@@ -73,14 +81,17 @@ def _walk(path: Path, limits: Limits) -> Iterator[Record | BadRecord]:
         yield from _file(path, limits)
         return
     found = False
+    named: set[Path] = set()
     # Links to folders are not followed: they may lead in circles.
     for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
-        for name in sorted(names):
-            file = Path(folder) / name
-            if not name.startswith(_HIDDEN) and file.is_file():
+        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
+        files = [Path(folder) / name for name in sorted(names) if not name.startswith(HIDDEN)]
+        named |= named_in_folder(files, limits)
+        for file in files:
+            if file.is_file():
                 found = True
-                yield from _file(file, limits)
+                if file not in named:
+                    yield from _file(file, limits)
     if not found:
         yield BadRecord(Origin(path=str(path)), EmptySource("The folder holds no files."))
 
@@ -92,7 +103,7 @@ def _file(path: Path, limits: Limits) -> Iterator[Record | BadRecord]:
             raise SourceError("Not a regular file.")  # opening a pipe would wait for ever
         with path.open("rb") as stream:
             budget = Budget(os.fstat(stream.fileno()).st_size, limits)
-            for item in _stream(stream, path.name, origin, budget, 0):
+            for item in _stream(stream, path.name, origin, budget, 0, beside_in_folder(path.parent, limits, _inner)):
                 # What could not be split is kept whole, so that a later version may read it.
                 if isinstance(item, BadRecord) and not item.content and not item.sha256 and item.origin == origin:
                     yield _with_content(item, path, limits)
@@ -111,7 +122,14 @@ def _with_content(item: BadRecord, path: Path, limits: Limits) -> BadRecord:
         return BadRecord(item.origin, item.error, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 
 
-def _stream(stream: Any, name: str, origin: Origin, budget: Budget, depth: int) -> Iterator[Record | BadRecord]:
+def _inner(name: str, content: bytes, limits: Limits) -> Iterator[Record | BadRecord]:
+    """Split the bytes of a file that a table names; a table in turn names none."""
+    yield from _stream(io.BytesIO(content), name, Origin(), Budget(len(content), limits), 0)
+
+
+def _stream(
+    stream: Any, name: str, origin: Origin, budget: Budget, depth: int, beside: Beside | None = None
+) -> Iterator[Record | BadRecord]:
     """Split one stream; all that can go wrong with its bytes ends as a bad record."""
     try:
         head = stream.peek(HEAD)[:HEAD] if hasattr(stream, "peek") else _look(stream)
@@ -119,7 +137,7 @@ def _stream(stream: Any, name: str, origin: Origin, budget: Budget, depth: int) 
             yield BadRecord(origin, EmptySource("The file is empty."))
             return
         empty = True
-        for item in _split(stream, head, name, origin, budget, depth):
+        for item in _split(stream, head, name, origin, budget, depth, beside):
             empty = False
             yield item
         if empty:
@@ -146,14 +164,14 @@ def _look(stream: BinaryIO) -> bytes:
 
 
 def _split(
-    stream: Any, head: bytes, name: str, origin: Origin, budget: Budget, depth: int
+    stream: Any, head: bytes, name: str, origin: Origin, budget: Budget, depth: int, beside: Beside | None
 ) -> Iterator[Record | BadRecord]:
     kind = container_of(head)
     if kind in {"gz", "bz2", "xz"}:
-        inner = io.BufferedReader(CountedStream(_decompressor(kind, stream), budget), MIB)
+        inner = io.BufferedReader(CountedStream(decompressor(kind, stream), budget), MIB)
         stem = PurePosixPath(name)
-        plain = stem.stem if stem.suffix.lower() in _COMPRESSED else name
-        yield from _stream(inner, plain, origin, budget, budget.go_deeper(depth))
+        plain = stem.stem if stem.suffix.lower() in COMPRESSED else name
+        yield from _stream(inner, plain, origin, budget, budget.go_deeper(depth), beside)
     elif kind == "zip":
         inner_depth = budget.go_deeper(depth)
         with _seekable(stream) as archive:
@@ -163,10 +181,12 @@ def _split(
     elif kind == "sqlite":
         yield from _sqlite(stream, origin)
     else:
-        yield from _text(stream, head, name, origin, budget.limits)
+        yield from _text(stream, head, name, origin, budget.limits, beside)
 
 
-def _text(stream: BinaryIO, head: bytes, name: str, origin: Origin, limits: Limits) -> Iterator[Record | BadRecord]:
+def _text(
+    stream: BinaryIO, head: bytes, name: str, origin: Origin, limits: Limits, beside: Beside | None
+) -> Iterator[Record | BadRecord]:
     kind = text_kind(name, head)
     if kind == "cif":
         yield from cif_records(stream, origin, limits)
@@ -178,17 +198,13 @@ def _text(stream: BinaryIO, head: bytes, name: str, origin: Origin, limits: Limi
         yield from extxyz_records(stream, origin, limits)
     elif kind == "poscar":
         yield from whole_record(stream, "poscar", origin, limits)
+    elif kind == "csv":
+        yield from table_records(stream, name, origin, limits, beside)
     else:
         raise UnknownFormat(
             f"{PurePosixPath(name).name!r} is in none of the formats that are read: CIF, POSCAR, extended XYZ, JSON, "
-            "JSON Lines, ASE database, AMCSD, or an archive of these."
+            "JSON Lines, ASE database, AMCSD, a table of hops (CSV), or an archive of these."
         )
-
-
-def _decompressor(kind: str, stream: BinaryIO) -> BinaryIO:
-    if kind == "gz":
-        return cast("BinaryIO", gzip.GzipFile(fileobj=stream, mode="rb"))
-    return cast("BinaryIO", bz2.BZ2File(stream) if kind == "bz2" else lzma.LZMAFile(stream))
 
 
 def _seekable(stream: Any) -> AbstractContextManager[BinaryIO]:
@@ -211,11 +227,13 @@ def _spool(stream: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", spool)
 
 
-def _members(stream: IO[bytes], name: str, origin: Origin, budget: Budget, depth: int) -> Iterator[Record | BadRecord]:
+def _members(
+    stream: IO[bytes], name: str, origin: Origin, budget: Budget, depth: int, beside: Beside | None = None
+) -> Iterator[Record | BadRecord]:
     """Split one member; its bytes are kept where they could not be."""
     here = place(origin, member=name)
     with _spool(cast("BinaryIO", stream)) as spool:
-        for item in _stream(spool, name, here, budget, depth):
+        for item in _stream(spool, name, here, budget, depth, beside):
             if isinstance(item, BadRecord) and not item.content and not item.sha256 and item.origin == here:
                 spool.seek(0)
                 yield BadRecord(here, item.error, _all_or_nothing(spool, budget.limits.record))
@@ -230,18 +248,20 @@ def _all_or_nothing(stream: BinaryIO, limit: int) -> bytes:
 
 def _zip(stream: BinaryIO, origin: Origin, budget: Budget, depth: int) -> Iterator[Record | BadRecord]:
     with zipfile.ZipFile(stream) as archive:
+        named = named_in_zip(archive, budget)
         for info in archive.infolist():
             budget.count_member()
-            if info.is_dir() or _is_hidden(info.filename):
+            if info.is_dir() or is_hidden(info.filename) or info.filename in named:
                 continue
-            refusal = _zip_refusal(info)
+            refusal = zip_refusal(info)
             if refusal:
                 yield BadRecord(place(origin, member=info.filename), SourceError(refusal))
                 continue
             try:
                 with archive.open(info) as member:
                     counted = io.BufferedReader(CountedStream(cast("BinaryIO", member), budget), MIB)
-                    yield from _members(counted, info.filename, origin, budget, depth)
+                    beside = beside_in_zip(archive, info.filename, budget, _inner)
+                    yield from _members(counted, info.filename, origin, budget, depth, beside)
             except IonatlasError:
                 raise
             except Exception as error:  # see `_stream`
@@ -250,20 +270,12 @@ def _zip(stream: BinaryIO, origin: Origin, budget: Budget, depth: int) -> Iterat
                 )
 
 
-def _zip_refusal(info: zipfile.ZipInfo) -> str | None:
-    if info.flag_bits & 0x1:
-        return "The member is encrypted."
-    if stat.S_ISLNK(info.external_attr >> 16):
-        return "The member is a link; links are not followed."
-    return None
-
-
 def _tar(stream: BinaryIO, origin: Origin, budget: Budget, depth: int) -> Iterator[Record | BadRecord]:
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for info in archive:
             archive.members = []  # type: ignore[attr-defined]  # or it keeps every header it has seen
             budget.count_member()
-            if info.isdir() or _is_hidden(info.name):
+            if info.isdir() or is_hidden(info.name):
                 continue
             member = archive.extractfile(info) if info.isreg() else None
             if member is None:
@@ -272,10 +284,6 @@ def _tar(stream: BinaryIO, origin: Origin, budget: Budget, depth: int) -> Iterat
                 continue
             with member:
                 yield from _members(member, info.name, origin, budget, depth)
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(_HIDDEN) and part not in {".", ".."} for part in PurePosixPath(name).parts)
 
 
 def _sqlite(stream: Any, origin: Origin) -> Iterator[Record | BadRecord]:

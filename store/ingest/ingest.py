@@ -33,7 +33,7 @@ AMCSD: Final = "amcsd"
 _BATCH_BYTES: Final = 32_000_000
 _KEPT_ERRORS: Final = 1000
 _PATIENCE: Final = 30.0  # s that a server may be away: a restart takes two
-_NEEDED: Final = {"hash": 1, "provider": 1, "origins": 1, "ingested_at": 1}
+_NEEDED: Final = {"hash": 1, "provider": 1, "format": 1, "origins": 1, "ingested_at": 1}
 _DISK_FULL: Final = frozenset({14031, 28})
 
 

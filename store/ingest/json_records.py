@@ -23,7 +23,11 @@ _CHUNK: Final = MIB
 # The uniform layout as it is written: id and source first. Anything else takes the slow way through a JSON parser.
 _UNIFORM: Final = re.compile(rb'\{"id":"([^"\\]{1,300})","source":"([^"\\]{1,300})",')
 _UNIFORM_STRUCTURE: Final = re.compile(rb'"structure":(?:\{"lattice":|null)')
+# A host with the ends of a hop begins just so; it is no structure.
+_HOP: Final = re.compile(rb'"(?:start|end)_frac"')
 _BLANKS: Final = re.compile(r"[ \t\r\n,]*")
+# Documents that hold several hops, and the format of one.
+_DOCUMENTS: Final = {"mp-migration-graph": "mp-migration-graph", "mp-neb-pathway": "mp-neb", "mp-neb": "mp-neb"}
 _OPTIMADE_LINES: Final = frozenset({"info", "links", "references"})
 
 
@@ -97,7 +101,7 @@ def jsonl_records(stream: BinaryIO, origin: Origin, limits: Limits) -> Iterator[
         if number == 1:
             line = line.removeprefix(UTF8_MARK)
         match = _UNIFORM.match(line)
-        if match and line.endswith(b"}") and _UNIFORM_STRUCTURE.search(line):
+        if match and line.endswith(b"}") and _UNIFORM_STRUCTURE.search(line) and not _is_hop(line):
             try:
                 name, provider = match[1].decode(), match[2].decode()
             except UnicodeDecodeError as error:
@@ -106,6 +110,10 @@ def jsonl_records(stream: BinaryIO, origin: Origin, limits: Limits) -> Iterator[
             yield Record("uniform-json", line, name, here, provider)
         elif line.strip():
             yield from _line(line, here)
+
+
+def _is_hop(line: bytes) -> bool:
+    return b'_frac"' in line and _HOP.search(line) is not None  # the first test costs next to nothing
 
 
 def _line(line: bytes, here: Origin) -> Iterator[Record | BadRecord]:
@@ -124,6 +132,9 @@ def _line(line: bytes, here: Origin) -> Iterator[Record | BadRecord]:
 
 def _one(value: Any, content: bytes, here: Origin) -> Iterator[Record | BadRecord]:
     claim = classify(value)
+    if claim is not None and claim.format in _DOCUMENTS:
+        yield from _hops(claim.format, value, content, here)
+        return
     if claim is not None:
         yield Record(claim.format, content, claim.id, here, claim.provider, claim.licence)
         return
@@ -131,6 +142,19 @@ def _one(value: Any, content: bytes, here: Origin) -> Iterator[Record | BadRecor
         f"an object with the keys {', '.join(sorted(map(str, value))[:8])}" if isinstance(value, dict) else "no object"
     )
     yield BadRecord(here, UnknownFormat(f"The JSON is in none of the layouts that are read: {what}."), content)
+
+
+def _hops(kind: str, value: dict[str, Any], content: bytes, here: Origin) -> Iterator[Record | BadRecord]:
+    """Take a document of several hops apart."""
+    from store.ingest import hop_documents
+
+    split = hop_documents.graph_records if kind == "mp-migration-graph" else hop_documents.neb_records
+    try:
+        for key, name, part in split(value):
+            where = place(here, here.line, f"hops/{key}" if key else None)
+            yield Record(_DOCUMENTS[kind], part, name, where)
+    except SourceError as error:
+        yield BadRecord(here, error, content)
 
 
 def json_records(stream: BinaryIO, origin: Origin, limits: Limits) -> Iterator[Record | BadRecord]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from store.errors import SourceTooLarge
+from store.ingest.hop_readers import HOP_FORMATS
 from store.ingest.limits import RECORD_LIMIT
 from store.ingest.records import BadRecord, Record
 from store.provenance import content_hash, describe_error
@@ -182,35 +183,41 @@ class Plan:
     unreadable: int = 0
 
 
+def _kind(document: Mapping[str, Any]) -> str:
+    return "hop" if document.get("format") in HOP_FORMATS else "structure"
+
+
 def other_ids(batch: Iterable[Prepared], stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Ids that records take when theirs belongs to another provider: what must be looked up besides.
+    """Ids that records take when theirs belongs to another provider, or to a hop: what must be looked up besides.
 
     Parameters
     ----------
     batch : iterable of Prepared
         The records.
     stored : mapping
-        Stored documents by id, with at least ``hash`` and ``provider``.
+        Stored documents by id, with at least ``hash``, ``provider`` and ``format``.
     """
     first: dict[str, Mapping[str, Any]] = dict(stored)
     wanted = []
     for prepared in batch:
         there = first.setdefault(prepared.id, prepared.document)
         if _clashes(prepared, there):
-            wanted.append(_other_id(prepared))
+            wanted.append(_other_id(prepared, there))
     return list(dict.fromkeys(wanted))
 
 
 def _clashes(prepared: Prepared, there: Mapping[str, Any]) -> bool:
+    """Whether the id belongs to something else: a record of another provider, or a hop where this is a structure."""
     return (
         prepared.own_id
-        and there.get("provider") != prepared.document["provider"]
+        and (there.get("provider") != prepared.document["provider"] or _kind(there) != _kind(prepared.document))
         and there["hash"] != prepared.document["hash"]
     )
 
 
-def _other_id(prepared: Prepared) -> str:
-    return f"{prepared.document['provider'] or 'unnamed'}:{prepared.id}"
+def _other_id(prepared: Prepared, there: Mapping[str, Any]) -> str:
+    name = f"{prepared.document['provider'] or 'unnamed'}:{prepared.id}"
+    return name if _kind(there) == _kind(prepared.document) else f"{_kind(prepared.document)}:{name}"
 
 
 def make_plan(batch: Iterable[Prepared], stored: Mapping[str, Mapping[str, Any]], now: datetime) -> Plan:
@@ -221,7 +228,7 @@ def make_plan(batch: Iterable[Prepared], stored: Mapping[str, Mapping[str, Any]]
     batch : iterable of Prepared
         The records.
     stored : mapping
-        Stored documents by id (``hash``, ``provider``, ``origins``, ``ingested_at``), of the batch's ids and of
+        Stored documents by id (``hash``, ``provider``, ``format``, ``origins``, ``ingested_at``), of the batch's ids and of
         :func:`other_ids`.
     now : datetime.datetime
         UTC.
@@ -240,7 +247,7 @@ def make_plan(batch: Iterable[Prepared], stored: Mapping[str, Mapping[str, Any]]
         document = prepared.document
         name = prepared.id
         if name in state and _clashes(prepared, state[name]):
-            name = _other_id(prepared)
+            name = _other_id(prepared, state[name])
         there = state.get(name)
         plan.unreadable += document["format"] == UNREADABLE
         if there is None:

@@ -80,7 +80,7 @@ def read_uniform(content: bytes) -> ReadResult:
         properties["experimental"] = row["icsd"]
     name, licence = row.get("name"), row.get("licence") or row.get("license")
     return ReadResult(
-        _structure(structure, warnings),
+        json_structure(structure, warnings),
         properties,
         name if isinstance(name, str) else None,
         licence if isinstance(licence, str) else None,
@@ -89,7 +89,15 @@ def read_uniform(content: bytes) -> ReadResult:
     )
 
 
-def _structure(value: dict[str, Any], warnings: list[str]) -> Crystal:
+def json_structure(value: dict[str, Any], warnings: list[str]) -> Crystal:
+    """Read a structure as JSON gives it: ``lattice`` with ``species`` and ``frac_coords``, or with ``sites``.
+
+    Examples
+    --------
+    >>> cube = {"lattice": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}
+    >>> json_structure(cube | {"sites": [{"species": {"Li": 0.5}, "abc": [0, 0, 0]}]}, []).species
+    ('Li0.5',)
+    """
     lattice = value.get("lattice")
     if isinstance(lattice, dict):
         lattice = lattice.get("matrix")
@@ -138,7 +146,7 @@ def read_pymatgen(content: bytes) -> ReadResult:
     value = load_object(content)
     warnings: list[str] = []
     inner = value.get("structure")
-    crystal = _structure(inner if isinstance(inner, dict) else value, warnings)
+    crystal = json_structure(inner if isinstance(inner, dict) else value, warnings)
     given: dict[str, Any] = {}
     for part in (value.get("data"), value.get("properties"), (inner or {}).get("properties") if inner else None):
         given |= part if isinstance(part, dict) else {}
@@ -174,7 +182,7 @@ def read_materials_project(content: bytes) -> ReadResult:
     if value.get("deprecated") is True:
         warnings.append("The Materials Project has deprecated this entry.")
     licence = (value.get("builder_meta") or {}).get("license") or _MP_LICENCE
-    return ReadResult(_structure(structure, warnings), properties, None, str(licence), [_MP_REFERENCE], warnings)
+    return ReadResult(json_structure(structure, warnings), properties, None, str(licence), [_MP_REFERENCE], warnings)
 
 
 def read_optimade(content: bytes) -> ReadResult:

@@ -28,7 +28,10 @@ _SUFFIXES: Final = {
     ".poscar": "poscar",
     ".xyz": "extxyz",
     ".extxyz": "extxyz",
+    ".csv": "csv",
+    ".tsv": "csv",
 }
+_NEB: Final = frozenset({"forward_barrier", "barrier_analysis", "neb_method", "energies"})
 _CIF: Final = re.compile(rb"(?mi)^\s*data_\S*\s")
 _NUMBERS: Final = rb"[ \t]*[-+.\d][-+.\deE]*(?:[ \t]+[-+.\d][-+.\deE]*)"
 _POSCAR: Final = re.compile(
@@ -74,7 +77,7 @@ def text_kind(name: str, head: bytes) -> str | None:
     Returns
     -------
     str or None
-        "cif", "jsonl", "json", "poscar" or "extxyz"; None when nothing fits.
+        "cif", "jsonl", "json", "poscar", "extxyz" or "csv"; None when nothing fits.
 
     Examples
     --------
@@ -84,12 +87,12 @@ def text_kind(name: str, head: bytes) -> str | None:
     path = PurePosixPath(name.replace("\\", "/"))
     kind = _SUFFIXES.get(path.suffix.lower())
     if head.startswith(UTF16_MARKS):
-        return kind if kind in {"cif", "poscar"} else None
-    if b"\x00" in head:
+        return kind if kind in {"cif", "poscar", "csv"} else None
+    if b"\x00" in head and kind != "csv":  # a broken cell is told with its row
         return None
     text = head.removeprefix(UTF8_MARK)
     if kind in {"json", "jsonl"} or (kind is None and text.lstrip()[:1] in {b"{", b"["}):
-        return _json_kind(text, certain=kind == "json")
+        return _json_kind(text, kind)
     if kind is not None:
         return kind
     if path.stem.upper().startswith(("POSCAR", "CONTCAR")):
@@ -101,15 +104,17 @@ def text_kind(name: str, head: bytes) -> str | None:
     return "poscar" if _POSCAR.match(text) else None
 
 
-def _json_kind(text: bytes, *, certain: bool) -> str:
+def _json_kind(text: bytes, named: str | None) -> str:
     stripped = text.lstrip()
     if stripped.startswith(b"["):
         return "json"
     # A line that is an object of its own, or one longer than what was looked at: JSON Lines. Pretty JSON starts "{\n".
     first, _, rest = stripped.partition(b"\n")
     whole = len(first) > 1 and first.rstrip().endswith(b"}")
-    if certain:  # ".json": one document, unless further lines show otherwise
+    if named == "json":  # one document, unless further lines show otherwise
         return "jsonl" if whole and rest.strip() else "json"
+    if named == "jsonl" and len(first.rstrip()) > 1:  # a first line that is cut off spoils the others no more than any
+        return "jsonl"
     return "jsonl" if whole or b"\n" not in stripped else "json"
 
 
@@ -123,7 +128,7 @@ class Claim(NamedTuple):
 
 
 def classify(value: Any) -> Claim | None:
-    """Recognise a JSON object that holds one structure.
+    """Recognise a JSON object that holds one structure, or hops.
 
     Examples
     --------
@@ -135,6 +140,12 @@ def classify(value: Any) -> Claim | None:
     if not isinstance(value, dict):
         return None
     structure = value.get("structure")
+    if "start_frac" in value or "end_frac" in value:  # before all that has a structure: this one is of a host only
+        terms = value.get("licence") or value.get("license")
+        return Claim("hop-json", _text(value.get("id")), _text(value.get("source")), _text(terms))
+    hops = hop_document(value)
+    if hops is not None:
+        return Claim(hops)
     if value.get("type") == "structures" and isinstance(value.get("attributes"), dict):
         return Claim("optimade-json", _text(value.get("id")))
     if "material_id" in value and "structure" in value:
@@ -149,6 +160,32 @@ def classify(value: Any) -> Claim | None:
         terms = value.get("licence") or value.get("license")
         return Claim("uniform-json", _text(value.get("id")), _text(value.get("source")), _text(terms))
     return None
+
+
+def hop_document(value: dict[str, Any]) -> str | None:
+    """Recognise the documents of the Materials Project that hold hops.
+
+    Returns
+    -------
+    str or None
+        "mp-migration-graph" (a MigrationGraphDoc), "mp-neb-pathway" (several hops) or "mp-neb" (one).
+
+    Examples
+    --------
+    >>> hop_document({"hops": {"0+1": {"images": [], "forward_barrier": None}}})
+    'mp-neb-pathway'
+    """
+    name = value.get("@class")
+    if name == "MigrationGraphDoc" or ("migration_graph" in value and ("hop_cutoff" in value or "battery_id" in value)):
+        return "mp-migration-graph"
+    hops = value.get("hops")
+    if isinstance(hops, dict) and (name == "NebPathwayResult" or any(_is_neb(hop) for hop in hops.values())):
+        return "mp-neb-pathway"
+    return "mp-neb" if name in {"NebResult", "NebTaskDoc"} or _is_neb(value) else None
+
+
+def _is_neb(value: Any) -> bool:
+    return isinstance(value, dict) and ("images" in value or "initial_images" in value) and not _NEB.isdisjoint(value)
 
 
 def _text(value: Any) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from store.documents import CandidateDocument, ChannelsDocument
+from store.documents import CandidateDocument, ChannelsDocument, PredictionsDocument
 from store.fields import FIELDS, candidate_fields, nearest, shown_fields
 from store.ion_fields import INDEXED_IONS, IONS, PATTERNS
 from store.schema import index_models
@@ -24,14 +24,17 @@ def test_every_ion_has_the_same_fields() -> None:
             assert "{" not in field.meaning
 
 
-def test_each_is_copied_from_a_field_of_channels() -> None:
+def test_each_is_copied_from_a_field_of_the_documents_of_an_ion() -> None:
+    documents = {"channels": ChannelsDocument, "predictions": PredictionsDocument}
+    seen = set()
     for field in candidate_fields():
         if field.ion:
             collection, path = field.source.split(".", 1)
-            assert collection == "channels"
+            seen.add(collection)
             first = path.split(".")[0]
-            assert first in ChannelsDocument._fields
+            assert first in documents[collection]._fields
             assert FIELDS[first].unit == field.unit
+    assert seen == set(documents)
 
 
 def test_the_indexes_stay_within_what_mongodb_allows() -> None:
@@ -40,12 +43,13 @@ def test_the_indexes_stay_within_what_mongodb_allows() -> None:
     assert len(set(names)) == len(names)
     for ion in INDEXED_IONS:
         assert f"ionatlas_{ion.lower()}_channel_r2__id_energy_above_hull" in names
+        assert f"ionatlas_{ion.lower()}_migration_energy__id_energy_above_hull" in names
     assert not any(name.startswith("ionatlas_cs_") for name in names)
 
 
 def test_lists_show_what_every_ion_has_once() -> None:
     names = [name for name, _, _ in shown_fields()]
-    assert len(names) == len(set(names)) < 60
+    assert len(names) == len(set(names)) < 75
     assert "<ion>_channel_r1" in names
     assert not any(name.startswith("li_") for name in names)
     assert [name for name, _, _ in shown_fields("K")] == [f"k_{pattern.suffix}" for pattern in PATTERNS]
@@ -63,6 +67,9 @@ def test_lists_show_what_every_ion_has_once() -> None:
         ("k_channel_dim", "k_channel_dimension"),
         ("mg_dimension", "mg_channel_dimension"),
         ("bottleneck", "li_path_r1"),
+        ("barrier", "li_migration_energy"),
+        ("na_migration_enrgy", "na_migration_energy"),
+        ("migration_energy_2", "li_migration_energy_2"),
     ],
 )
 def test_nearest_names(typed: str, meant: str) -> None:
