@@ -18,6 +18,8 @@ BUILDERS: Final[dict[str, str]] = {
     "duplicates": "builders.structures.duplicates_builder:DuplicatesBuilder",
     "composition": "builders.embeddings.builder:CompositionBuilder",
     "channels": "builders.channels.builder:ChannelBuilder",
+    "barriers": "builders.barriers.builder:BarrierBuilder",
+    "predictions": "builders.predictions.builder:PredictionBuilder",
     "candidates": "builders.candidates.builder:CandidateBuilder",
 }
 """Name of a builder (its ``NAME``) and where its class stands, in an order in which they can run."""

@@ -15,7 +15,6 @@ from mongoengine import (
     DateTimeField,
     DictField,
     Document,
-    EmbeddedDocument,
     EmbeddedDocumentField,
     FloatField,
     IntField,
@@ -23,39 +22,13 @@ from mongoengine import (
     StringField,
 )
 
+from store.barrier_documents import BarriersDocument
+from store.document_parts import CellDocument, ErrorDocument, StampDocument
 from store.fields import Field, candidate_fields
+from store.ion_documents import ChannelsDocument, PredictionsDocument
 from store.provenance import HASH_LENGTH
 
 CRYSTAL_SYSTEMS: Final = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
-
-
-class StampDocument(EmbeddedDocument):
-    """What made a derived document (:class:`store.provenance.Stamp`)."""
-
-    builder = StringField(required=True)
-    version = IntField(required=True, min_value=1)
-    params = StringField(required=True)
-    inputs = StringField(required=True)
-    made_at = DateTimeField(required=True)
-    seconds = FloatField(required=True, min_value=0.0)
-    packages = DictField(required=True)
-
-
-class ErrorDocument(EmbeddedDocument):
-    """Why something failed."""
-
-    type = StringField(required=True)
-    message = StringField(required=True)
-    traceback = StringField()
-
-
-class CellDocument(EmbeddedDocument):
-    """A crystal: lattice rows in Å, shape (3, 3); fractional coordinates, shape (n_sites, 3)."""
-
-    lattice = ListField(ListField(FloatField()), required=True)
-    species = ListField(StringField(), required=True)
-    frac_coords = ListField(ListField(FloatField()), required=True)
-    occupancies = ListField(DictField())
 
 
 class SourceDocument(Document):
@@ -198,54 +171,6 @@ class EmbeddingDocument(Document):
     }
 
 
-class ChannelFlagDocument(EmbeddedDocument):
-    """A doubt about an analysis of channels: fixed words, and one sentence with the numbers of this case."""
-
-    code = StringField(required=True)
-    reason = StringField(required=True)
-
-
-class ChannelsDocument(Document):
-    """Voids, channels, percolation and hops of one ion in one structure; the identifier is material/ion."""
-
-    id = StringField(primary_key=True)
-    material = StringField(required=True)
-    ion = StringField(required=True)
-    anion = StringField()
-    insertion = BooleanField(required=True)
-    r1 = FloatField(required=True, min_value=0.0)
-    r2 = FloatField(required=True, min_value=0.0)
-    r3 = FloatField(required=True, min_value=0.0)
-    directions = ListField(ListField(ListField(IntField())), required=True)
-    channel_dimension = IntField(min_value=0, max_value=3)
-    threshold = FloatField(min_value=0.0)
-    threshold_source = StringField()
-    n_voids = IntField(required=True, min_value=1)
-    n_channels = IntField(required=True, min_value=1)
-    n_hops = IntField(required=True, min_value=0)
-    r_sd_min = FloatField(min_value=0.0)
-    r_sd_max = FloatField(min_value=0.0)
-    path_r1 = FloatField(required=True, min_value=0.0)
-    path_r2 = FloatField(required=True, min_value=0.0)
-    path_r3 = FloatField(required=True, min_value=0.0)
-    path_r_chan1 = FloatField(min_value=0.0)
-    path_r_chan2 = FloatField(min_value=0.0)
-    path_r_chan3 = FloatField(min_value=0.0)
-    path_directions = ListField(ListField(ListField(IntField())), required=True)
-    channel_flags = ListField(EmbeddedDocumentField(ChannelFlagDocument), required=True)
-    certificate = DictField(required=True)
-    cell = DictField(required=True)
-    arrays = BinaryField(required=True)
-    hash = StringField(required=True, min_length=HASH_LENGTH, max_length=HASH_LENGTH)
-    recipe = StringField(required=True)
-    stamp = EmbeddedDocumentField(StampDocument, required=True)
-
-    meta = {  # noqa: RUF012
-        "collection": "channels",
-        "indexes": [("_id", "hash", "recipe"), "material", ("ion", "channel_dimension", "r1")],
-    }
-
-
 class BuildStateDocument(Document):
     """A failure of one item, kept until it succeeds; the last good document stays where it is."""
 
@@ -349,6 +274,8 @@ DOCUMENTS: Final[tuple[Any, ...]] = (
     DuplicatesDocument,
     EmbeddingDocument,
     ChannelsDocument,
+    BarriersDocument,
+    PredictionsDocument,
     CandidateDocument,
     BuildStateDocument,
     BuildDocument,

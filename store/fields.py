@@ -13,8 +13,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from store.barrier_fields import BARRIER_FIELDS
 from store.field import Field, FieldType, candidate
-from store.ion_fields import CHANNEL_FIELDS, IONS, PATTERNS, ion_fields
+from store.ion_fields import CHANNEL_FIELDS, IONS, PATTERNS, PREDICTION_FIELDS, ion_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -289,9 +290,9 @@ _DOCUMENT_FIELDS: Final = (
     ),
 )
 
-FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
-    {field.name: field for field in (*_CANDIDATE_FIELDS, *ion_fields(), *_DOCUMENT_FIELDS, *CHANNEL_FIELDS)}
-)
+_PARTS: Final = (_CANDIDATE_FIELDS, ion_fields(), _DOCUMENT_FIELDS, CHANNEL_FIELDS, PREDICTION_FIELDS, BARRIER_FIELDS)
+
+FIELDS: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for part in _PARTS for field in part})
 """Every field by name."""
 
 
@@ -313,7 +314,7 @@ def shown_fields(ion: str | None = None) -> list[tuple[str, Field, str]]:
     Examples
     --------
     >>> [name for name, _, _ in shown_fields()][-2:]
-    ['<ion>_channel_insertion', '<ion>_channel_flags']
+    ['<ion>_migration_energy_3_upper', '<ion>_migration_energy_3_in_domain']
     >>> shown_fields("Na")[2][0]
     'na_channel_r1'
     """
@@ -352,6 +353,11 @@ _SYNONYMS: Final = {
     "r_chan": "li_path_r_chan1",
     "r_sd": "li_r_sd_min",
     "ions": "working_ions",
+    "barrier": "li_migration_energy",
+    "migration_barrier": "li_migration_energy",
+    "activation_energy": "li_migration_energy",
+    "ea": "li_migration_energy",
+    "em": "li_migration_energy",
 }
 
 

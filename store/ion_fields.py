@@ -34,6 +34,48 @@ class Pattern(NamedTuple):
     path: str
     meaning: str
     indexed: bool = False
+    collection: str = "channels"
+
+
+def _energies(suffix: str, ways: str, lead: str, *, indexed: bool = False) -> tuple[Pattern, ...]:
+    """Migration energy in some directions, the ends of its interval, its domain flag."""
+    name = f"migration_energy{suffix}"
+    paths = "a path over {ion}'s sites that" if not suffix else "paths over {ion}'s sites that together"
+    return (
+        Pattern(
+            name,
+            "float",
+            "eV",
+            name,
+            f"Predicted: the smallest, over routes, of the largest barrier on {paths} {lead}.",
+            indexed,
+            "predictions",
+        ),
+        Pattern(
+            f"{name}_lower",
+            "float",
+            "eV",
+            f"{name}_lower",
+            f"Lower end of the 90 % interval of {{ion}}'s migration energy{ways}.",
+            collection="predictions",
+        ),
+        Pattern(
+            f"{name}_upper",
+            "float",
+            "eV",
+            f"{name}_upper",
+            f"Upper end of the 90 % interval of {{ion}}'s migration energy{ways}.",
+            collection="predictions",
+        ),
+        Pattern(
+            f"{name}_in_domain",
+            "boolean",
+            None,
+            f"{name}_in_domain",
+            f"Whether hops of {{ion}} like those that the model was trained on make up the migration energy{ways}.",
+            collection="predictions",
+        ),
+    )
 
 
 PATTERNS: Final = (
@@ -116,8 +158,11 @@ PATTERNS: Final = (
         "channel_flags.code",
         "Doubts about the analysis for {ion}, in fixed words, such as 'disordered framework'.",
     ),
+    *_energies("", "", "crosses the crystal", indexed=True),
+    *_energies("_2", " in two directions", "carry it in two directions"),
+    *_energies("_3", " in three directions", "carry it in three directions"),
 )
-"""Fields of every ion; the path is that in ``channels``."""
+"""Fields of every ion; the path is that in the ion's document of the collection."""
 
 
 def ion_fields() -> tuple[Field, ...]:
@@ -134,7 +179,7 @@ def ion_fields() -> tuple[Field, ...]:
             f"{ion.lower()}_{pattern.suffix}",
             pattern.type,
             pattern.unit,
-            f"channels.{pattern.path}",
+            f"{pattern.collection}.{pattern.path}",
             pattern.meaning.format(ion=ion),
             indexed=pattern.indexed and ion in INDEXED_IONS,
             ion=ion,
@@ -144,8 +189,10 @@ def ion_fields() -> tuple[Field, ...]:
     )
 
 
-def _field(name: str, type_: FieldType, unit: str | None, meaning: str, shape: str = "") -> Field:
-    return Field(name, type_, unit, meaning, f"channels.{name}", shape=shape)
+def _field(
+    name: str, type_: FieldType, unit: str | None, meaning: str, shape: str = "", collection: str = "channels"
+) -> Field:
+    return Field(name, type_, unit, meaning, f"{collection}.{name}", shape=shape)
 
 
 CHANNEL_FIELDS: Final = (
@@ -179,3 +226,33 @@ CHANNEL_FIELDS: Final = (
     _field("arrays", "bytes", None, "Framework, voids, channels and hops, packed (store/arrays.py)."),
 )
 """Fields of the documents in ``channels``."""
+
+
+def _predicted() -> tuple[Field, ...]:
+    hops = (
+        "Each hop of the channels: hop (its number there), value, lower and upper (eV), in_domain, distance (from the "
+        "training set), percolates (belongs to a network without end), reason (why out of the domain, or not predicted)."
+    )
+    found = [
+        _field("hops", "list", "eV", hops, "(n_hops,)", "predictions"),
+        _field("n_predicted", "integer", None, "Hops that have a prediction.", "", "predictions"),
+    ]
+    for suffix, ways in (("", "one direction"), ("_2", "two directions"), ("_3", "three directions")):
+        name = f"migration_energy{suffix}"
+        found += [
+            _field(name, "float", "eV", f"Migration energy in {ways}; none where no path leads so.", "", "predictions"),
+            _field(f"{name}_lower", "float", "eV", "Lower end of its 90 % interval.", "", "predictions"),
+            _field(f"{name}_upper", "float", "eV", "Upper end of its 90 % interval.", "", "predictions"),
+            _field(
+                f"{name}_in_domain", "boolean", None, "Whether no extrapolated barrier was needed.", "", "predictions"
+            ),
+            _field(f"{name}_hop", "integer", None, "The hop that limits it, by its number.", "", "predictions"),
+            _field(
+                f"{name}_directions", "list", None, "Where these paths lead, in cell vectors.", "(.., 3)", "predictions"
+            ),
+        ]
+    return tuple(found)
+
+
+PREDICTION_FIELDS: Final = _predicted()
+"""Fields of the documents in ``predictions``."""

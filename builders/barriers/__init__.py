@@ -1,0 +1,1 @@
+"""Migration barriers: hops as given, described by geometry, bond valence, electrostatics and chemistry."""
