@@ -1,10 +1,11 @@
 """ionatlas: a materials knowledge store with a query layer.
 
-    from ionatlas import Atlas, channels
+    from ionatlas import Atlas, channels, migration_energy
 
     with Atlas() as atlas:
         table = atlas.query('elements HAS "Li" AND band_gap > 3', sort="energy_above_hull")
     report = channels("LiFePO4.cif", ion="Li")
+    energy = migration_energy("LiFePO4.cif", ion="Li")
 
 Importing it costs next to nothing: the rest is loaded when it is used.
 """
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from api.channels import channels
     from api.client import Atlas
+    from api.migration import hop_barriers, migration_energy
 
     __version__: str
 
-__all__ = ["Atlas", "__version__", "channels"]
+__all__ = ["Atlas", "__version__", "channels", "hop_barriers", "migration_energy"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,6 +33,10 @@ def __getattr__(name: str) -> Any:
         from api.channels import channels
 
         return channels
+    if name in ("hop_barriers", "migration_energy"):
+        from api import migration
+
+        return getattr(migration, name)
     if name == "__version__":
         from importlib.metadata import version
 

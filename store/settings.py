@@ -71,6 +71,10 @@ class Settings(BaseSettings):
         str | None,
         Field(description="Ions whose channels are built, e.g. Li,Na. Unset: Li Na K Rb Cs Mg Ca Sr Zn Al Ag Cu."),
     ] = None
+    migration_model: Annotated[
+        Path | None,
+        Field(description="Folder of a model that ionatlas train made, to predict with. Unset: the shipped weights."),
+    ] = None
 
 
 def load_settings() -> Settings:

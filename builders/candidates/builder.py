@@ -65,15 +65,19 @@ class ClusterInput:
 
 
 @dataclass(frozen=True)
-class ChannelsInput:
-    """All documents of ``channels`` that belong to a material, one an ion.
+class IonsInput:
+    """All documents of a collection that belong to a material, one an ion.
 
     The hash is that of their keys and contents: a changed, a new and a removed document make just their material stale.
     """
 
-    collection: str = "channels"
-    role: str = "channels"
+    collection: str
     required: bool = False
+
+    @property
+    def role(self) -> str:
+        """Named like the collection."""
+        return self.collection
 
     def hashes(self, tables: StampTables) -> Mapping[str, str]:
         """Map each material to the hash of its documents."""
@@ -84,8 +88,9 @@ class ChannelsInput:
         return {material: content_hash(sorted(members)) for material, members in groups.items()}
 
     def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:
-        """Read the documents of some materials, without their arrays."""
-        projection = {"material": 1, **{path: 1 for pairs in ion_paths().values() for _, path in pairs}}
+        """Read what is copied from the documents of some materials."""
+        by_ion = ion_paths()[self.collection]
+        projection = {"material": 1, **{path: 1 for pairs in by_ion.values() for _, path in pairs}}
         found = database[self.collection].with_options(codec_options=RAW)
         groups: dict[str, Fetched] = {}
         for document in found.find({"material": {"$in": list(keys)}}, {**projection, "ion": 1}, sort=[("_id", 1)]):
@@ -115,21 +120,26 @@ def copied_paths() -> dict[str, tuple[tuple[str, str], ...]]:
 
 
 @lru_cache(maxsize=1)
-def ion_paths() -> dict[str, tuple[tuple[str, str], ...]]:
-    """Where the fields of each ion are copied from in its document of ``channels``: ion -> pairs of field name and path."""
-    paths: dict[str, list[tuple[str, str]]] = {}
+def ion_paths() -> dict[str, dict[str, tuple[tuple[str, str], ...]]]:
+    """Where the fields of each ion are copied from: collection -> ion -> pairs of field name and path."""
+    paths: dict[str, dict[str, list[tuple[str, str]]]] = {}
     for each in candidate_fields():
         if each.ion:
-            paths.setdefault(each.ion, []).append((each.name, each.source.split(".", 1)[1]))
-    return {ion: tuple(pairs) for ion, pairs in paths.items()}
+            collection, path = each.source.split(".", 1)
+            paths.setdefault(collection, {}).setdefault(each.ion, []).append((each.name, path))
+    return {collection: {ion: tuple(pairs) for ion, pairs in by_ion.items()} for collection, by_ion in paths.items()}
 
 
 def _structures() -> KeyedInput:
     return KeyedInput("structures", projection={path: 1 for _, path in copied_paths()["structures"]})
 
 
-INPUTS: Final = (_structures, ClusterInput, ChannelsInput)
-"""Makers of the inputs; the first gives the materials."""
+def _of_ions() -> list[IonsInput]:
+    return [IonsInput(collection) for collection in ion_paths()]
+
+
+INPUTS: Final = (_structures, ClusterInput)
+"""Makers of the inputs of one document a material; the first gives the materials. Those of each ion follow from the fields."""
 
 
 class CandidateBuilder(IncrementalBuilder):
@@ -150,7 +160,7 @@ class CandidateBuilder(IncrementalBuilder):
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
         """Read what the registry of fields names."""
-        return tuple(make() for make in INPUTS)
+        return (*(make() for make in INPUTS), *_of_ions())
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Copy each field from its place."""
@@ -161,12 +171,13 @@ class CandidateBuilder(IncrementalBuilder):
         }
         if document.get("duplicate_of") == key:  # the representative repeats nothing
             document["duplicate_of"] = None
-        for each in inputs.get("channels") or ():
-            # Only what is known is written: most materials have channels of one ion of fourteen.
-            for name, path in ion_paths().get(each["ion"], ()):
-                value = _follow(each, path)
-                if value is not None:
-                    document[name] = value
+        for collection, by_ion in ion_paths().items():
+            for each in inputs.get(collection) or ():
+                # Only what is known is written: most materials have channels of one ion of fourteen.
+                for name, path in by_ion.get(each["ion"], ()):
+                    value = _follow(each, path)
+                    if value is not None:
+                        document[name] = value
         return document
 
 

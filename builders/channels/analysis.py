@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from builders.channels.framework import split
-from builders.channels.model import Certificate, Channels, Flag, Percolation, Voids
+from builders.channels.model import Certificate, Channels, Flag, HopLinks, Percolation, Voids
 from builders.channels.network import MERGE_DIAMETER, MERGE_DISTANCE, build_network, voronoi_edges
-from builders.channels.paths import find_hops
+from builders.channels.paths import hop_network, hop_percolation
 from builders.channels.percolation import percolate
 from builders.channels.symmetry import IDENTITY, SYMPREC, Symmetry, find_symmetry, orbits, stabiliser
 from builders.geometry.delaunay import periodic_delaunay
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from builders.channels.network import Network
+    from builders.channels.paths import HopNetwork
     from builders.channels.symmetry import Operations
     from builders.geometry.complex import PeriodicDelaunay
     from store.crystal import Crystal
@@ -104,7 +105,7 @@ def analyse(crystal: Crystal, ion: str, options: Options = DEFAULTS) -> Channels
     voids = _voids(core, apart, symmetry, lattice)
     flags += _site_flags(apart, voids.r_void)
     own = _own_operations(symmetry, crystal, framework.sites, options)
-    hops, by_hops = find_hops(
+    network = hop_network(
         lattice,
         framework.sites,
         voids,
@@ -122,11 +123,17 @@ def analyse(crystal: Crystal, ion: str, options: Options = DEFAULTS) -> Channels
         voids=voids,
         passages=core.network.passages,
         percolation=core.percolation,
-        hops=hops,
-        hop_percolation=_no_wider(by_hops, core.percolation),
+        hops=network.hops,
+        links=_links(network),
+        hop_percolation=_no_wider(hop_percolation(network), core.percolation),
         flags=tuple(flags),
         certificate=core.certificate,
     )
+
+
+def _links(network: HopNetwork) -> HopLinks:
+    order = np.argsort(network.of_hop, kind="stable")
+    return HopLinks(network.sites[order], network.offsets[order], network.of_hop[order])
 
 
 def _no_wider(hops: Percolation, network: Percolation) -> Percolation:

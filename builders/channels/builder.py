@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from builders.channels.pairs import amounts_of, is_analysed, key_of, read_ions, split_key
+from builders.channels.pairs import KeysOfIons, amounts_of, is_analysed, key_of, read_ions, split_key
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import RAW
 from store.ion_fields import IONS, WORKING_IONS
@@ -120,7 +120,7 @@ class ChannelBuilder(IncrementalBuilder):
     """
 
     NAME = "channels"
-    VERSION = 1
+    VERSION = 2
     COLLECTION = "channels"
     PACKAGES = ("moyopy", "numpy", "scipy")
     ITEM_SECONDS = 300.0
@@ -183,7 +183,8 @@ class ChannelBuilder(IncrementalBuilder):
         """Find out what a build would do; with named ions, at these alone."""
         assert isinstance(self.wanted, ChannelBuilder.Selection)
         if self.wanted.ions is not None:
-            only = _OfIons({*read_ions(self.wanted.ions), *self.wanted.insert}, self.keys if only is None else only)
+            ions = {*read_ions(self.wanted.ions), *self.wanted.insert}
+            only = KeysOfIons(ions, self.keys if only is None else only)
         return super().plan(tables, only=only, retry_failed=retry_failed)
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -221,17 +222,6 @@ class ChannelBuilder(IncrementalBuilder):
             hint = "; --ion Li makes those of Li alone" if len(todo) > 1 and time else ""
             told.append(f"channels to make: {counts}{time}{hint}")
         return told
-
-
-class _OfIons:
-    """The keys of some ions, among some keys."""
-
-    def __init__(self, ions: set[str], keys: Container[str] | None) -> None:
-        self._ions = ions
-        self._keys = keys
-
-    def __contains__(self, key: object) -> bool:
-        return split_key(str(key))[1] in self._ions and (self._keys is None or key in self._keys)
 
 
 def default_threshold(ion: str, anion: str | None) -> Threshold | None:

@@ -18,9 +18,11 @@ name                              content
 ``hop_sizes``                     (5, h): p_length, r_sd, r_chan, r_bottleneck, route_length, Å
 ``routes``                        (4, m): void, cell (3), the routes of all hops one after the other
 ``route_channels``                (m - h,): channels of the routes, one after the other
+``links``                         (5, l): start, end, cell of the end (3) of all hops in the cell, those of the first hop first
 ================================  =====================================================================================
 
-A channel's length is left out: it follows from the two voids.
+A channel's length is left out: it follows from the two voids. So is the class of a link: each hop has as many as its
+multiplicity.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from builders.channels.model import Certificate, Channels, Flag, Hop, Passages, Percolation, Voids
+from builders.channels.model import Certificate, Channels, Flag, Hop, HopLinks, Passages, Percolation, Voids
 from store.arrays import pack, smallest, unpack
 from store.crystal import Crystal
+from store.errors import ArraysDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -126,6 +129,7 @@ def from_document(document: Mapping[str, Any]) -> Channels:
     arrays = unpack(document["arrays"])
     voids = _read_voids(arrays)
     framework = _framework(document["cell"], arrays)
+    hops = _read_hops(arrays)
     return Channels(
         ion=document["ion"],
         anion=document["anion"],
@@ -135,7 +139,8 @@ def from_document(document: Mapping[str, Any]) -> Channels:
         voids=voids,
         passages=_read_passages(arrays, voids.frac_coords, framework.lattice),
         percolation=_percolation(document, "r", "directions"),
-        hops=_read_hops(arrays),
+        hops=hops,
+        links=_read_links(arrays, hops),
         hop_percolation=_percolation(document, "path_r", "path_directions"),
         flags=tuple(Flag(each["code"], each["reason"]) for each in document["channel_flags"]),
         certificate=Certificate(**{**document["certificate"], "betti": tuple(document["certificate"]["betti"])}),
@@ -227,6 +232,7 @@ def _arrays(channels: Channels, places: NDArray[np.int64]) -> dict[str, NDArray[
         "hop_sizes": _float32(np.array(sizes, dtype=np.float64).reshape(-1, 5).T),
         "routes": smallest(np.array(routes, dtype=np.int64).reshape(-1, 4).T),
         "route_channels": smallest(np.array([each for hop in hops for each in hop.passages], dtype=np.int64)),
+        "links": smallest(np.concatenate([channels.links.sites, channels.links.offsets], axis=1).T),
     }
 
 
@@ -288,3 +294,13 @@ def _read_hops(arrays: Mapping[str, NDArray[Any]]) -> tuple[Hop, ...]:
         )
         place += length
     return tuple(hops)
+
+
+def _read_links(arrays: Mapping[str, NDArray[Any]], hops: tuple[Hop, ...]) -> HopLinks:
+    if "links" not in arrays:
+        raise ArraysDamaged(
+            "The document was made before all hops of the cell were kept.", mend="ionatlas build channels"
+        )
+    links = arrays["links"].astype(np.int64).T
+    counts = [hop.multiplicity for hop in hops]
+    return HopLinks(links[:, :2], links[:, 2:], np.repeat(np.arange(len(hops)), counts))

@@ -162,6 +162,25 @@ class Hop:
     route_length: float
 
 
+@dataclass(frozen=True, eq=False)
+class HopLinks:
+    """All hops in the cell, one row each, each direction counted once: the edges of a periodic graph.
+
+    Attributes
+    ----------
+    sites : numpy.ndarray
+        shape=(n_links, 2), int; start and end (voids, in a host that holds none of the ion).
+    offsets : numpy.ndarray
+        shape=(n_links, 3), int; cell of the end.
+    of_hop : numpy.ndarray
+        shape=(n_links,), int; the hop, one of each symmetry class, that stands for it; ascending.
+    """
+
+    sites: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    of_hop: NDArray[np.int64]
+
+
 class Certificate(NamedTuple):
     """How the network proved itself.
 
@@ -208,6 +227,8 @@ class Channels:
         Of the whole channel network.
     hops : tuple of Hop
         One of each symmetry class, the widest bottleneck first.
+    links : HopLinks
+        All hops in the cell.
     hop_percolation : Percolation
         Of the hops alone: radii are bottlenecks, 0.0 where the hops never connect in so many directions.
     flags : tuple of Flag
@@ -223,6 +244,12 @@ class Channels:
     passages: Passages
     percolation: Percolation
     hops: tuple[Hop, ...]
+    links: HopLinks
     hop_percolation: Percolation
     flags: tuple[Flag, ...]
     certificate: Certificate
+
+    @property
+    def n_places(self) -> int:
+        """Places that hops lead between: the ion sites, or all voids of a host."""
+        return len(self.sites) or len(self.voids.r_void)

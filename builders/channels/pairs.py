@@ -18,7 +18,7 @@ from store.errors import UsageError
 from store.ion_fields import ANIONS, IONS, WORKING_IONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
 # fmt: off
 ANION_CHARGES: Final = {
@@ -106,3 +106,21 @@ def read_ions(given: str | Iterable[str]) -> tuple[str, ...]:
             f"{said}. There are: {' '.join(WORKING_IONS)}, and the anions {' '.join(ANIONS)}.", mend="--ion Li --ion Na"
         )
     return tuple(ion for ion in IONS if ion in asked)
+
+
+class KeysOfIons:
+    """The keys of some ions, among some keys or all.
+
+    Examples
+    --------
+    >>> few = KeysOfIons(["Li"], {"a/Li", "a/Na"})
+    >>> "a/Li" in few, "a/Na" in few, "b/Li" in few, "b/Li" in KeysOfIons(["Li"])
+    (True, False, False, True)
+    """
+
+    def __init__(self, ions: Iterable[str], keys: Container[str] | None = None) -> None:
+        self._ions = frozenset(ions)
+        self._keys = keys
+
+    def __contains__(self, key: object) -> bool:
+        return split_key(str(key))[1] in self._ions and (self._keys is None or key in self._keys)

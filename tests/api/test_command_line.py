@@ -31,8 +31,12 @@ COMMANDS = (
     "show",
     "why",
     "channels",
+    "predict",
+    "train",
+    "neb",
     "fields",
     "picture",
+    "reproduce",
     "db",
     "demo",
 )

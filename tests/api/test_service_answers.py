@@ -270,6 +270,8 @@ def test_status_tells_counts_builds_failures_and_indexes(service: Service) -> No
         "duplicates": 1,
         "embeddings": 11,
         "channels": 8,
+        "barriers": 0,
+        "predictions": 8,
         "candidates": 11,
     }
     assert told["structures"].failed == 1

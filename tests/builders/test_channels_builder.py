@@ -182,7 +182,8 @@ def test_another_table_of_thresholds_makes_documents_stale(tmp_path: Path, monke
 
 def test_channels_stand_between_structures_and_candidates() -> None:
     order = [builder.NAME for builder in in_order([builder_class(name) for name in BUILDERS])]
-    assert list(BUILDERS) == ["structures", "duplicates", "composition", "channels", "candidates"]
+    assert list(BUILDERS)[0] == "structures"
+    assert list(BUILDERS)[-1] == "candidates"
     assert order.index("structures") < order.index("channels") < order.index("candidates")
 
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from builders.channels.analysis import analyse
 from builders.channels.document import from_document, to_document
 from builders.channels.model import Channels
+from builders.channels.percolation import percolate
 from builders.channels.thresholds import threshold
+from store.arrays import pack, unpack
 from store.crystal import Crystal
 from store.errors import ArraysDamaged
 from store.provenance import reject_non_finite
@@ -50,6 +52,8 @@ def assert_same(again: Channels, found: Channels) -> None:
     np.testing.assert_allclose(again.framework.frac_coords, found.framework.frac_coords, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(again.sites, found.sites, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(again.occupancies, found.occupancies, rtol=1e-6)
+    for name in ("sites", "offsets", "of_hop"):
+        np.testing.assert_array_equal(getattr(again.links, name), getattr(found.links, name))
     exact = ("start", "end", "offset", "multiplicity", "void", "route", "passages")
     rounded = ("p_length", "r_sd", "r_chan", "r_bottleneck", "route_length")
     assert [[getattr(hop, name) for name in exact] for hop in again.hops] == [
@@ -145,6 +149,28 @@ def test_a_document_of_thirty_three_atoms_is_below_ten_kilobytes() -> None:
     sizes = [len(bson.encode(written(analyse(random_crystal(seed, 33), "Li")))) for seed in range(3)]
     assert max(sizes) < 10_000
     assert len(bson.encode(written(analyse(crystal(olivine()), "Li")))) < 5_000
+
+
+@pytest.mark.parametrize(("structure", "ion"), [(olivine(), "Li"), (layered(), "Li"), (layered(None), "Li")])
+def test_all_hops_of_the_cell_are_kept(structure: Any, ion: str) -> None:
+    found = analyse(crystal(structure), ion)
+    again = from_document(written(found))
+    assert np.bincount(again.links.of_hop).tolist() == [hop.multiplicity for hop in found.hops]
+    for number, hop in enumerate(found.hops):
+        mine = again.links.of_hop == number
+        one = [*zip(again.links.sites[mine].tolist(), again.links.offsets[mine].tolist(), strict=True)]
+        there, back = ([hop.start, hop.end], list(hop.offset)), ([hop.end, hop.start], [-n for n in hop.offset])
+        assert there in one or back in one
+    widths = np.array([hop.r_bottleneck for hop in found.hops])[again.links.of_hop]
+    over = percolate(again.links.sites, again.links.offsets, widths, again.n_places)
+    assert over.radii == pytest.approx(again.hop_percolation.radii, abs=0.02)
+
+
+def test_a_document_without_all_hops_is_told() -> None:
+    document = written(analyse(crystal(layered()), "Li"))
+    arrays = {name: array for name, array in unpack(document["arrays"]).items() if name != "links"}
+    with pytest.raises(ArraysDamaged, match="ionatlas build channels"):
+        from_document({**document, "arrays": pack(arrays)})
 
 
 def test_damaged_arrays_are_told() -> None:

@@ -1,0 +1,81 @@
+"""``ionatlas train``: models anew from the store."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  (typer reads the annotations)
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.output import console, message, print_table, sensible, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from api.migration.train import Trained
+
+_COLUMNS = {
+    "mae": "MAE [eV]", "rmse": "RMSE [eV]", "r2": "R2", "accuracy": "right at 0.65 eV", "coverage": "in the interval",
+    "mae_in_domain": "MAE in domain", "mae_out_of_domain": "MAE outside",
+}  # fmt: skip
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a model anew from what is in the store.")
+
+
+@app.command("migration-energy")
+def migration_energy(
+    seed: Annotated[int, typer.Option("--seed", help="The same seed and barriers give the same weights.", min=0)] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Where to; by default models/ in the user's data folder."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's card as JSON.")] = False,
+) -> None:
+    """Train the model of migration barriers from the barriers in the store, and tell how good it is.
+
+    Learnt from are barriers computed with DFT along a path of images, without those flagged host_sites_overlap.
+
+    \b
+    ionatlas train migration-energy --seed 1 --output my-model
+    ionatlas predict migration-energy LiFePO4.cif --model my-model
+    """  # noqa: D301  (\\b keeps the lines of the examples)
+    from api.cli.progress import RecordProgress
+    from api.migration.train import default_folder, train_migration_energy
+    from store.connection import connect
+    from store.settings import load_settings
+
+    settings = load_settings()
+    folder = output or default_folder(settings)
+    with RecordProgress("training", after=2.0, unit="steps") as progress:
+        trained = train_migration_energy(connect(settings), folder, seed=seed, progress=progress)
+    if as_json:
+        typer.echo(to_json({"folder": str(folder), **trained.card}, indent=True))
+    else:
+        _print(trained)
+    message(f"written: {folder}")
+    message(f"to predict with it: --model {folder}, or IONATLAS_MIGRATION_MODEL={folder} for builds too")
+
+
+def _print(trained: Trained) -> None:
+    from rich.text import Text
+
+    gathered, screen = trained.gathered, console()
+    count = len(gathered.rows.ids)
+    screen.print(Text(f"{trained.card.get('id', 'model')}: {count:,} barriers", style="bold"))
+    for why, number in gathered.dropped.items():
+        screen.print(Text(f"left out: {number:,} {why}"))
+    told = ", ".join(f"{name} {number:,}" for name, number in gathered.definitions.items())
+    screen.print(Text(f"what their sources mean by barrier: {told}"))
+    rows = list(_scores(trained.card.get("scores") or {}))
+    print_table([("on hops left out", False), *((heading, True) for heading in _COLUMNS.values())], rows)
+
+
+def _scores(scores: Mapping[str, Any]) -> Iterator[list[str]]:
+    """One row a way of leaving hops out, and under it that of a constant."""
+    for name, found in scores.items():
+        yield [name, *(sensible(found.get(key)) for key in _COLUMNS)]
+        constant = found.get("constant")
+        if constant:
+            yield ["  the median of the others instead", *(sensible(constant.get(key)) for key in _COLUMNS)]
