@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from api.channels.report import ChannelReport
+    from api.migration.report import MigrationReport
     from api.results import Lineage, QueryResult, StoreStatus
     from api.service import Service, StructureKind
     from builders.engine.run import Progress, RunSummary
@@ -137,6 +138,12 @@ class Atlas:
 
         # A file needs no store: the connection is made where an id is looked up.
         return channels(source, ion, threshold=threshold, service=lambda: self.service)
+
+    def migration_energy(self, source: str | Path | Crystal | Structure, ion: str | None = None) -> MigrationReport:
+        """Predict what it costs an ion to cross a material (see :func:`api.migration.migration_energy`)."""
+        from api.migration import migration_energy
+
+        return migration_energy(source, ion, service=lambda: self.service)
 
     def show(self, id: str) -> dict[str, Any]:
         """Collect all documents about a material (see :meth:`api.service.Service.show`)."""

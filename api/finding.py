@@ -289,8 +289,14 @@ def _count(database: Database[dict[str, Any]], wanted: dict[str, Any]) -> int | 
 
 def _why_empty(database: Database[dict[str, Any]]) -> str | None:
     """Tell an empty store from a filter that nothing matches."""
+    from store.ingest.hop_readers import HOP_FORMATS
+
     if database["candidates"].find_one({}, {"_id": 1}) is not None:
         return None
     if database["sources"].find_one({}, {"_id": 1}) is None:
         return "The store is empty. To fill it: ionatlas ingest FILE, then ionatlas build"
+    if database["sources"].find_one({"format": {"$nin": list(HOP_FORMATS)}}, {"_id": 1}) is None:
+        return (
+            "The store holds hops only, which are no materials. To add some: ionatlas ingest FILE, then ionatlas build"
+        )
     return "Nothing is built yet. To build: ionatlas build"

@@ -59,7 +59,7 @@ def _documents(database: Database[dict[str, Any]], collection: str, id: str) -> 
     query: dict[str, Any] = {"_id": id}
     if collection == "duplicates":
         query = {"clusters.members": id}
-    elif collection in ("embeddings", "channels"):
+    elif collection in ("embeddings", "channels", "predictions"):
         query = {"material": id}
     elif collection == "source_history":
         query = {"source": id}

@@ -185,8 +185,8 @@ class Service:
         -------
         dict
             ``id``, ``candidate``, ``source`` (without the bytes, with their ``size``), ``structure``, ``duplicates``,
-            ``embeddings`` (without the vectors), ``channels`` (without the arrays), ``failures``; None or empty for what
-            there is not.
+            ``embeddings`` (without the vectors), ``channels`` (without the arrays), ``predictions``, ``failures``; None or
+            empty for what there is not.
 
         Raises
         ------
@@ -203,6 +203,7 @@ class Service:
                 "duplicates": database["duplicates"].find_one({"clusters.members": id}),
                 "embeddings": list(database["embeddings"].find({"material": id}, {"vector": 0}, sort=[("_id", 1)])),
                 "channels": list(database["channels"].find({"material": id}, {"arrays": 0}, sort=[("_id", 1)])),
+                "predictions": list(database["predictions"].find({"material": id}, sort=[("_id", 1)])),
                 "failures": list(
                     database["build_state"].find({"_id": {"$in": _failure_ids(database, id)}}, sort=[("_id", 1)])
                 ),
@@ -220,7 +221,8 @@ class Service:
         ----------
         id : str
         kind : {"standard", "primitive", "given"}
-            The standardised conventional cell, the standardised primitive cell, or the record as it was given.
+            The standardised conventional cell, the standardised primitive cell, or the record as it was given (of a hop:
+            its initial end).
 
         Returns
         -------
@@ -236,12 +238,15 @@ class Service:
         from store.crystal import Crystal
 
         if kind == "given":
+            from store.ingest.hop_readers import HOP_FORMATS, read_hop
             from store.ingest.readers import read_record
 
             projection = {"format": 1, "content": 1}
             source = self.call(lambda database: database["sources"].find_one({"_id": id}, projection))
             if source is None:
                 raise self.unknown_id(id)
+            if source["format"] in HOP_FORMATS:
+                return read_hop(source["format"], source["content"]).initial()
             return read_record(source["format"], source["content"]).crystal
         if kind not in ("standard", "primitive"):
             raise UsageError(f"There is no kind {kind!r} of cell.", mend="ask for standard, primitive or given")
@@ -303,6 +308,8 @@ class Service:
         )
 
     def _no_structure(self, id: str) -> UsageError:
+        from store.ingest.hop_readers import HOP_FORMATS
+
         state = {"_id": f"structures/{id}"}
         failure = self.call(lambda database: database["build_state"].find_one(state, {"error": 1}))
         if failure is not None:
@@ -311,8 +318,14 @@ class Service:
                 f"The structure of {id} could not be built: {error['type']}: {error['message']}",
                 mend=f"ionatlas show {id} shows the record; once it is mended: ionatlas ingest, ionatlas build",
             )
-        if self.call(lambda database: database["sources"].find_one({"_id": id}, {"_id": 1})) is None:
+        source = self.call(lambda database: database["sources"].find_one({"_id": id}, {"format": 1}))
+        if source is None:
             return self.unknown_id(id)
+        if source["format"] in HOP_FORMATS:
+            return UsageError(
+                f"{id} is a hop, not a material: it has no standardised cell.",
+                mend=f"ionatlas show {id} --cif --cell given prints its initial end",
+            )
         return UsageError(f"The structure of {id} is not built yet.", mend="ionatlas build")
 
 

@@ -151,7 +151,10 @@ def build_options(
         )
     return Options(
         materials=materials,
-        selections={"channels": _channels(settings, ions, insert, materials)},
+        selections={
+            "channels": _channels(settings, ions, insert, materials),
+            "predictions": _predictions(ions, insert),
+        },
         workers=count,
         cluster=cluster,
         retry_failed=retry_failed,
@@ -187,6 +190,15 @@ def _channels(
                 )
             chosen |= {"insert": read_ions(insert), "hosts": frozenset(hosts)}
     return chosen
+
+
+def _predictions(ions: Sequence[str] | None, insert: Sequence[str] | None) -> dict[str, Any]:
+    """Selection of :class:`builders.predictions.builder.PredictionBuilder`."""
+    if not ions:
+        return {}
+    from builders.channels.pairs import read_ions
+
+    return {"ions": read_ions([*ions, *(insert or ())])}
 
 
 def usable_cores() -> int:

@@ -89,8 +89,8 @@ def read_file(path: Path) -> Crystal:
     return read_record(first.format, first.content).crystal
 
 
-def choose_ion(crystal: Crystal, ion: str | None, name: str) -> str:
-    """Check the ion, or take the crystal's only working ion.
+def choose_ion(crystal: Crystal, ion: str | None, name: str, command: str = "channels") -> str:
+    """Check the ion, or take the crystal's only working ion; the mending names a command.
 
     Raises
     ------
@@ -117,16 +117,16 @@ def choose_ion(crystal: Crystal, ion: str | None, name: str) -> str:
     if there:
         raise UsageError(
             f"{name} holds several ions that may travel: {', '.join(there)}.",
-            mend=" or ".join(f"--ion {symbol}" for symbol in there) + _commands(name, there[0]),
+            mend=" or ".join(f"--ion {symbol}" for symbol in there) + _commands(command, name, there[0]),
         )
     raise UsageError(
         f"{name} holds none of the usual ions ({', '.join(WORKING_IONS)}; on request {', '.join(ANIONS)}).",
-        mend=f"to look for room to insert one: --ion Li{_commands(name, 'Li')}",
+        mend=f"to look for room to insert one: --ion Li{_commands(command, name, 'Li')}",
     )
 
 
-def _commands(name: str, symbol: str) -> str:
-    return f" (ionatlas channels {name} --ion {symbol}; in Python ion={symbol!r})"
+def _commands(command: str, name: str, symbol: str) -> str:
+    return f" (ionatlas {command} {name} --ion {symbol}; in Python ion={symbol!r})"
 
 
 def _looks_like_a_path(text: str) -> bool:

@@ -28,7 +28,7 @@ def build(
         str | None, typer.Option("--query", help="Only what depends on the structures that match this filter.")
     ] = None,
     ions: Annotated[
-        list[str] | None, typer.Option("--ion", metavar="ION", help="Only the channels of this ion; may be repeated.")
+        list[str] | None, typer.Option("--ion", metavar="ION", help="Only what belongs to this ion; may be repeated.")
     ] = None,
     insert: Annotated[
         list[str] | None,
@@ -79,9 +79,9 @@ def build(
         insert=insert,
         materials=materials,
     )
-    if (ions or insert) and names and "channels" not in names:
+    if (ions or insert) and names and not {"channels", "predictions"} & set(names):
         raise UsageError(
-            f"--ion and --insert choose among channels, and only {', '.join(names)} would be built.",
+            f"--ion and --insert choose among channels and predictions, and only {', '.join(names)} would be built.",
             mend="ionatlas build channels --ion Li",
         )
     if explain:

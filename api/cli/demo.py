@@ -39,6 +39,7 @@ def demo(
         _fill()
         _ask()
         _channels(folder)
+        _barriers()
         _change_one()
         _draw(folder)
     finally:
@@ -105,9 +106,6 @@ def _ask() -> None:
 
 
 def _channels(folder: Path) -> None:
-    from store.connection import connect
-    from store.settings import load_settings
-
     _say("5. A question about channels: in which silicates without water could sodium travel in three dimensions?")
     wanted = (
         'na_channel_dimension = 3 AND elements HAS ALL "Na","Si","O" AND NOT elements HAS "H" '
@@ -118,13 +116,36 @@ def _channels(folder: Path) -> None:
     _say(
         "   And how does lithium get through triphylite, the mineral of the cathode LiFePO4? Hops, voids, doubts, a picture."
     )
+    key = _triphylite()
+    picture, page = str(folder / "channels.png"), str(folder / "channels.html")
+    _run("channels", key, "--ion", "Li", "--png", picture, "--html", page)
+
+
+def _barriers() -> None:
+    _say(
+        "6. A question about barriers: which ordered lithium minerals would lithium cross most easily, as far as is known?"
+    )
+    wanted = (
+        'li_migration_energy >= 0 AND li_migration_energy_in_domain = TRUE AND NOT elements HAS "H" '
+        'AND NOT flags HAS "hydrogen not located" AND is_ordered = TRUE'
+    )
+    fields = (
+        "name,formula,li_migration_energy,li_migration_energy_lower,li_migration_energy_upper,li_migration_energy_3"
+    )
+    _run("query", wanted, "--fields", fields, "--sort", "li_migration_energy", "--limit", "8", "--unique")
+    _say("   And hop by hop, in triphylite: the barriers, how sure they are, and which way is the easy one.")
+    _run("predict", "migration-energy", _triphylite(), "--ion", "Li")
+
+
+def _triphylite() -> str:
+    from store.connection import connect
+    from store.settings import load_settings
+
     database = connect(load_settings())
     material = database["candidates"].find_one({"name": "Triphylite", "li_channel_r1": {"$gt": 0}}, sort=[("_id", 1)])
     if material is None:
         raise RuntimeError("no triphylite among the candidates")
-    key = str(material["_id"])
-    picture, page = str(folder / "channels.png"), str(folder / "channels.html")
-    _run("channels", key, "--ion", "Li", "--png", picture, "--html", page)
+    return str(material["_id"])
 
 
 def _change_one() -> None:
@@ -133,7 +154,7 @@ def _change_one() -> None:
 
     database = connect(load_settings())
     _say(
-        f"6. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
+        f"7. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
     )
     key = _give_changed(database)
     _run("build", "--explain", "--ion", "Li", "--ion", "Na")
@@ -172,7 +193,7 @@ def _give_changed(database: Database[dict[str, Any]]) -> str:
 
 
 def _draw(folder: Path) -> None:
-    _say("7. Pictures.")
+    _say("8. Pictures.")
     from store.connection import connect
     from store.settings import load_settings
 

@@ -15,7 +15,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from api.cli import build, channels, db, demo, fields, ingest, picture, query, show, status
+from api.cli import (
+    build,
+    channels,
+    db,
+    demo,
+    fields,
+    ingest,
+    neb,
+    picture,
+    predict,
+    query,
+    reproduce,
+    show,
+    status,
+    train,
+)
 from store.errors import IonatlasError
 
 EPILOG = "Exit codes: 0 well, 1 fault, 2 usage, 3 database, 4 another build runs, 5 items failed, 6 guard, 7 index."
@@ -120,8 +135,12 @@ app.command("show")(show.show)
 app.command("why")(show.why)
 app.command("fields")(fields.fields)
 app.command("channels")(channels.channels)
+app.add_typer(predict.app, name="predict")
+app.add_typer(train.app, name="train")
+app.command("neb")(neb.neb)
 app.command("picture")(picture.picture)
 app.command("demo")(demo.demo)
+app.add_typer(reproduce.app, name="reproduce")
 app.add_typer(db.app, name="db")
 
 

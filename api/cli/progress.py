@@ -86,25 +86,42 @@ class BuildProgress:
 
 
 class RecordProgress:
-    """Count records as they come in; use as a context, call with ``(done, total or None)``."""
+    """Count records as they come in; use as a context, call with ``(done, total or None)``.
 
-    def __init__(self, name: str, bars: bool | None = None) -> None:
+    Parameters
+    ----------
+    name : str
+    bars : bool, optional
+        Draw a line that changes; by default when stderr is a terminal.
+    after : float
+        Seconds before which nothing is drawn: what is quick needs no word.
+    unit : str
+        What is counted.
+    """
+
+    def __init__(self, name: str, bars: bool | None = None, *, after: float = 0.0, unit: str = "records") -> None:
         self._name = name
+        self._unit = unit
+        self._after = after
         self._wanted = sys.stderr.isatty() if bars is None else bars
         self._bars: Any = None
         self._task: Any = None
-        self._told = time.monotonic()
+        self._told = self._began = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._wanted:
-            from rich.console import Console
-            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._bars.start()
-            self._task = self._bars.add_task(self._name, total=None)
+        self._began = time.monotonic()
+        if self._wanted and not self._after:
+            self._draw()
         return self
+
+    def _draw(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bars.start()
+        self._task = self._bars.add_task(self._name, total=None)
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         if self._bars is not None:
@@ -113,7 +130,9 @@ class RecordProgress:
     def __call__(self, done: int, total: int | None) -> None:
         """Report how many records were read."""
         of = f" of {total:,}" if total else ""
-        text = f"{self._name}: {done:,}{of} records"
+        text = f"{self._name}: {done:,}{of} {self._unit}"
+        if self._wanted and self._bars is None and time.monotonic() - self._began >= self._after:
+            self._draw()
         if self._bars is not None:
             from rich.markup import escape
 

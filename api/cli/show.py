@@ -77,6 +77,7 @@ def _cif(crystal: Any) -> str:
 
 def _print(found: dict[str, Any]) -> None:
     from store.fields import candidate_fields
+    from store.ingest.hop_readers import HOP_FORMATS
 
     candidate, structure, source = found["candidate"], found["structure"], found["source"]
     values = candidate or structure or {}
@@ -98,6 +99,7 @@ def _print(found: dict[str, Any]) -> None:
         if found["id"] in cluster["members"]:
             lines.append(("same crystal", " ".join(each for each in cluster["members"] if each != found["id"])))
     lines += [line for document in found["channels"] for line in _channel_lines(document)]
+    lines += [_prediction_line(document) for document in found["predictions"]]
     lines += [("embedding", f"{each['model']}, {each['dimension']} numbers") for each in found["embeddings"]]
     for failure in found["failures"]:
         error = failure["error"]
@@ -105,7 +107,9 @@ def _print(found: dict[str, Any]) -> None:
     if source and source.get("error"):
         lines.append(("unreadable", f"{source['error']['type']}: {source['error']['message']}"))
     _print_pairs(head, lines)
-    if candidate is None:
+    if source and source["format"] in HOP_FORMATS:
+        message("It is a hop of an ion, not a material: ionatlas build makes its barrier document.")
+    elif candidate is None:
         message("It is not among the candidates: ionatlas build" if not found["failures"] else "It could not be built.")
 
 
@@ -126,6 +130,22 @@ def _channel_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         parts.append("as a host")
     doubts = [(f"{name}: {flag['code']}", flag["reason"]) for flag in document["channel_flags"]]
     return [(name, "; ".join(parts)), *doubts]
+
+
+def _prediction_line(document: dict[str, Any]) -> tuple[str, str]:
+    """One line about the predicted migration energy of an ion."""
+    parts = []
+    for suffix, ways in (("", "1D"), ("_2", "2D"), ("_3", "3D")):
+        name = f"migration_energy{suffix}"
+        if document[name] is not None:
+            ends = f"{document[f'{name}_lower']:.2f} to {document[f'{name}_upper']:.2f}"
+            doubt = "" if document[f"{name}_in_domain"] else ", outside the model's domain"
+            parts.append(f"{ways} {document[name]:.2f} eV ({ends}{doubt})")
+    told = "; ".join(parts) or "no path through the crystal"
+    missing = document["n_hops"] - document["n_predicted"]
+    if missing:
+        told += f"; {missing} of {document['n_hops']} hops without a prediction"
+    return f"{document['ion']} migration energy", f"{told}; {document['model']}"
 
 
 def _print_pairs(head: str, lines: list[tuple[str, str]]) -> None:
