@@ -145,6 +145,24 @@ class Atlas:
 
         return migration_energy(source, ion, service=lambda: self.service)
 
+    def barriers(
+        self,
+        ion: str | None = None,
+        *,
+        material: str | None = None,
+        framework: str | None = None,
+        below: float | None = None,
+        above: float | None = None,
+        dft: bool | None = None,
+        sort: str = "barrier",
+        limit: int | None = None,
+    ) -> pd.DataFrame:
+        """Find computed migration barriers (see :func:`api.barriers.find_barriers`)."""
+        from api.barriers import Wanted, find_barriers
+
+        wanted = Wanted(ion, material, framework, below, above, dft)
+        return to_frame(find_barriers(self.service, wanted, sort=sort, limit=limit))
+
     def show(self, id: str) -> dict[str, Any]:
         """Collect all documents about a material (see :meth:`api.service.Service.show`)."""
         return self.service.show(id)

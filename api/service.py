@@ -185,8 +185,8 @@ class Service:
         -------
         dict
             ``id``, ``candidate``, ``source`` (without the bytes, with their ``size``), ``structure``, ``duplicates``,
-            ``embeddings`` (without the vectors), ``channels`` (without the arrays), ``predictions``, ``failures``; None or
-            empty for what there is not.
+            ``embeddings`` (without the vectors), ``channels`` (without the arrays), ``predictions``, ``barrier`` (of a hop),
+            ``barriers`` (of a material's hops; without the arrays), ``failures``; None or empty for what there is not.
 
         Raises
         ------
@@ -204,6 +204,10 @@ class Service:
                 "embeddings": list(database["embeddings"].find({"material": id}, {"vector": 0}, sort=[("_id", 1)])),
                 "channels": list(database["channels"].find({"material": id}, {"arrays": 0}, sort=[("_id", 1)])),
                 "predictions": list(database["predictions"].find({"material": id}, sort=[("_id", 1)])),
+                "barrier": database["barriers"].find_one({"_id": id}, _NO_ARRAYS),
+                "barriers": list(
+                    database["barriers"].find({"materials.material": id}, _NO_ARRAYS, sort=[("barrier", 1)])
+                ),
                 "failures": list(
                     database["build_state"].find({"_id": {"$in": _failure_ids(database, id)}}, sort=[("_id", 1)])
                 ),
@@ -327,6 +331,9 @@ class Service:
                 mend=f"ionatlas show {id} --cif --cell given prints its initial end",
             )
         return UsageError(f"The structure of {id} is not built yet.", mend="ionatlas build")
+
+
+_NO_ARRAYS = {"features": 0, "route": 0, "host": 0}
 
 
 def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | None:

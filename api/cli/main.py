@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from api.cli import (
+    barriers,
     build,
     channels,
     db,
@@ -137,6 +138,7 @@ app.command("fields")(fields.fields)
 app.command("channels")(channels.channels)
 app.add_typer(predict.app, name="predict")
 app.add_typer(train.app, name="train")
+app.command("barriers")(barriers.barriers)
 app.command("neb")(neb.neb)
 app.command("picture")(picture.picture)
 app.command("demo")(demo.demo)

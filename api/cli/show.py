@@ -100,6 +100,8 @@ def _print(found: dict[str, Any]) -> None:
             lines.append(("same crystal", " ".join(each for each in cluster["members"] if each != found["id"])))
     lines += [line for document in found["channels"] for line in _channel_lines(document)]
     lines += [_prediction_line(document) for document in found["predictions"]]
+    lines += _computed_lines(found["barriers"])
+    lines += _barrier_lines(found["barrier"])
     lines += [("embedding", f"{each['model']}, {each['dimension']} numbers") for each in found["embeddings"]]
     for failure in found["failures"]:
         error = failure["error"]
@@ -108,6 +110,8 @@ def _print(found: dict[str, Any]) -> None:
         lines.append(("unreadable", f"{source['error']['type']}: {source['error']['message']}"))
     _print_pairs(head, lines)
     if source and source["format"] in HOP_FORMATS:
+        if found["barrier"] is not None:
+            return
         message("It is a hop of an ion, not a material: ionatlas build makes its barrier document.")
     elif candidate is None:
         message("It is not among the candidates: ionatlas build" if not found["failures"] else "It could not be built.")
@@ -130,6 +134,39 @@ def _channel_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         parts.append("as a host")
     doubts = [(f"{name}: {flag['code']}", flag["reason"]) for flag in document["channel_flags"]]
     return [(name, "; ".join(parts)), *doubts]
+
+
+def _computed_lines(documents: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """One line an ion about the barriers that were computed in a material's framework."""
+    values: dict[str, list[float]] = {}
+    for document in documents:
+        if document.get("barrier") is not None:
+            values.setdefault(document["working_ion"], []).append(document["barrier"])
+    return [
+        (
+            f"{ion} barriers",
+            f"{len(found)} computed, {min(found):.3g} to {max(found):.3g} eV (ionatlas barriers --material)",
+        )
+        for ion, found in sorted(values.items())
+    ]
+
+
+def _barrier_lines(document: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What is known of a hop."""
+    if document is None:
+        return []
+    lines = [("hop", f"{document['working_ion']} in {document['framework_formula']}, {document['p_length']:.3f} Å")]
+    if document.get("barrier") is not None:
+        how = ", ".join(str(document[name]) for name in ("method", "functional") if document.get(name))
+        lines.append(("barrier", f"{document['barrier']:.3f} eV ({document.get('barrier_definition')}; {how})"))
+    study = document["study"]
+    sizes = f"R_sd {study['r_sd']:.3f} Å, r_chan {study['r_chan']:.3f} Å, bottleneck {document['r_bottleneck']:.3f} Å"
+    lines.append(("path", sizes))
+    for each in document["materials"][:5]:
+        hop = "" if each.get("hop") is None else f", its hop {each['hop']}"
+        lines.append(("framework of", f"{each['material']}{hop} (difference {each['difference']:.4f})"))
+    lines += [("reference", text) for text in document["references"]]
+    return [*lines, *(("flag", flag) for flag in document["flags"]), *(("note", text) for text in document["warnings"])]
 
 
 def _prediction_line(document: dict[str, Any]) -> tuple[str, str]:

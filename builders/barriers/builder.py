@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import bson
 
-from builders.channels.pairs import amounts_of, key_of
+from builders.channels.pairs import amounts_of, key_of, split_key
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import KeyedInput
 from store.ingest.hop_readers import HOP_FORMATS, HOP_READER_VERSION
@@ -37,10 +37,10 @@ class Host(NamedTuple):
 
 @dataclass(frozen=True)
 class StructuresInput:
-    """The structures whose framework has the composition of a hop's, and their channels for its ion.
+    """The structures whose framework has the composition of a hop's.
 
-    The hash is that of their keys and contents: a new structure, another version of one and new channels make just the hops
-    stale that could belong to it.
+    The hash is that of their keys and contents: a new structure and another version of one make just the hops stale that
+    could belong to it.
     """
 
     collection: str = "structures"
@@ -53,25 +53,16 @@ class StructuresInput:
         hosts = _hosts(tables)
         if not hosts:
             return {}
-        structures, channels = tables.derived(self.collection, group=self.group), tables.derived("channels")
-        found: dict[Host, str] = {}
-        for host, members in _members(tables, set(hosts.values())).items():
-            keys = [key_of(material, host.ion) for material in members]
-            found[host] = content_hash(
-                [
-                    (material, structures[material].hash, channels[key].hash if key in channels else "")
-                    for material, key in zip(members, keys, strict=True)
-                ]
-            )
+        structures = tables.derived(self.collection, group=self.group)
+        found = {
+            host: content_hash([(material, structures[material].hash) for material in members])
+            for host, members in _members(tables, set(hosts.values())).items()
+        }
         return {key: found[host] for key, host in hosts.items() if host in found}
 
     def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:
         """Read the structures that hops may belong to, each with its channels."""
-        hosts: dict[str, Host] = {}
-        for row in database["sources"].find({"_id": {"$in": list(keys)}}, {"content": 1, "format": 1, "hash": 1}):
-            host = host_of(row["hash"], row["format"], row["content"])
-            if host is not None:
-                hosts[row["_id"]] = host
+        hosts = _find_hosts(database, keys)
         members = _find_members(database, set(hosts.values()))
         read: dict[Host, list[bytes]] = {}
         for host, materials in members.items():
@@ -102,9 +93,65 @@ class StructuresInput:
         return {key for key, host in hosts.items() if wanted & set(members.get(host, ()))}
 
     def places(self, database: Database[Any], key: str) -> list[str]:
-        """Return the structures that a hop was linked to."""
-        found = database["barriers"].find_one({"_id": key}, {"materials.material": 1})
-        return [each["material"] for each in (found or {}).get("materials", ())]
+        """Return the structures that a hop was compared with, those it was linked to first."""
+        host = _find_hosts(database, [key]).get(key)
+        members = [] if host is None else _find_members(database, {host}).get(host, [])
+        document = database["barriers"].find_one({"_id": key}, {"materials.material": 1}) or {}
+        linked = [each["material"] for each in document.get("materials", ())]
+        return sorted(members, key=lambda each: linked.index(each) if each in linked else len(linked))
+
+
+@dataclass(frozen=True)
+class ChannelsInput:
+    """The channels of those structures for the hop's ion: which of their hops it is. They are read with the structures."""
+
+    collection: str = "channels"
+    role: str = "channels"
+    required: bool = False
+
+    def hashes(self, tables: StampTables) -> Mapping[str, str]:
+        """Map each hop to the hash of the channels of the structures it may belong to."""
+        hosts = _hosts(tables)
+        if not hosts:
+            return {}
+        channels = tables.derived(self.collection)
+        found: dict[Host, str] = {}
+        for host, members in _members(tables, set(hosts.values())).items():
+            there = [(key, channels[key].hash) for key in (key_of(each, host.ion) for each in members) if key in channels]
+            if there:
+                found[host] = content_hash(there)
+        return {key: found[host] for key, host in hosts.items() if host in found}
+
+    def fetch(self, database: Database[Any], keys: Sequence[str]) -> dict[str, Fetched]:
+        """Read nothing: the structures bring them along."""
+        return {}
+
+    def targets(self, keys: Iterable[str], tables: StampTables) -> set[str]:
+        """Return the hops of the ions of some channels that may belong to their structures."""
+        wanted: dict[str, set[str]] = {}
+        for material, ion in map(split_key, keys):
+            wanted.setdefault(ion, set()).add(material)
+        hosts = _hosts(tables)
+        members = _members(tables, set(hosts.values()))
+        return {key for key, host in hosts.items() if wanted.get(host.ion, set()) & set(members.get(host, ()))}
+
+    def places(self, database: Database[Any], key: str) -> list[str]:
+        """Return the channels of the structures that a hop was compared with, of those it was linked to first."""
+        host = _find_hosts(database, [key]).get(key)
+        if host is None:
+            return []
+        wanted = [key_of(material, host.ion) for material in StructuresInput().places(database, key)]
+        there = {row["_id"] for row in database[self.collection].find({"_id": {"$in": wanted}}, {"_id": 1})}
+        return [each for each in wanted if each in there]
+
+
+def _find_hosts(database: Database[Any], keys: Sequence[str]) -> dict[str, Host]:
+    hosts = {}
+    for row in database["sources"].find({"_id": {"$in": list(keys)}}, {"content": 1, "format": 1, "hash": 1}):
+        host = host_of(row["hash"], row["format"], row["content"])
+        if host is not None:
+            hosts[row["_id"]] = host
+    return hosts
 
 
 def host_of(hash_: str, format_: str, content: bytes) -> Host | None:
@@ -229,7 +276,8 @@ class BarrierBuilder(IncrementalBuilder):
     def inputs(cls) -> tuple[Input, ...]:
         """Read the verbatim hops, and the structures that they may belong to."""
         projection = {"format": 1, "content": 1, "provider": 1, "licence": 1, "references": 1}
-        return (KeyedInput("sources", formats=HOP_FORMATS, projection=projection), StructuresInput())
+        hops = KeyedInput("sources", formats=HOP_FORMATS, projection=projection)
+        return (hops, StructuresInput(), ChannelsInput())
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Make the document of one hop."""

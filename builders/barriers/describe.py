@@ -44,7 +44,7 @@ def describe(environment: HopEnvironment, *, study: bool = True) -> NDArray[np.f
     ----------
     environment : HopEnvironment
     study : bool
-        Whether the descriptors of the study and the route of voids are wanted too. They take four fifths of the time, and
+        Whether the descriptors of the study and the route of voids are wanted too. They take most of the time, and
         the model does without them.
 
     Returns

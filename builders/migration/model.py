@@ -128,8 +128,8 @@ class MigrationModel:
         features = np.asarray(features, dtype=np.float64)
         if features.ndim != 2 or features.shape[1] != len(NAMES) or len(features) != len(ions):
             raise FeatureError(f"Descriptors must have the shape ({len(ions)}, {len(NAMES)}); it was {features.shape}.")
-        used = features[:, _columns(self.names)]
-        used = np.where(np.isfinite(used), used, np.nan)
+        # Beyond all reason is as far outside as infinity, and stays a number in everything below.
+        used = np.clip(features[:, _columns(self.names)], -_HUGE, _HUGE)
         scores = self._scores(used)
         value = np.zeros(len(used))
         for weight, member in zip(self.weights, self.members.values(), strict=True):
@@ -166,6 +166,7 @@ class MigrationModel:
 
 
 _MOST_MISSING = 0.25
+_HUGE = 1e30
 
 
 def interval(
@@ -257,11 +258,21 @@ def load_model(path: Path | None = None) -> MigrationModel:
     >>> load_model().id
     'migration-energy-1'
     """
-    return _load((path or WEIGHTS).resolve())
+    folder = (path or WEIGHTS).resolve()
+    return _load(folder, _written(folder))
+
+
+def _written(folder: Path) -> tuple[tuple[int, int], ...]:
+    """When the files were written, and how large they are: a model that was trained again is read again."""
+    try:
+        found = [(folder / name).stat() for name in (ARRAYS, CARD)]
+    except OSError:
+        return ()
+    return tuple((each.st_mtime_ns, each.st_size) for each in found)
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path) -> MigrationModel:
+def _load(folder: Path, written: tuple[tuple[int, int], ...]) -> MigrationModel:
     try:
         content, card = (folder / ARRAYS).read_bytes(), json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -269,10 +280,20 @@ def _load(folder: Path) -> MigrationModel:
             f"There is no model of migration energies in {folder}: {type(error).__name__}.",
             mend="ionatlas train migration-energy --output FOLDER, or leave --model out",
         ) from error
-    if card.get("weights_hash") != content_hash(content):
+    if not isinstance(card, dict) or card.get("weights_hash") != content_hash(content):
         raise UsageError(
             f"The weights in {folder} do not belong to the card beside them.", mend="ionatlas train migration-energy"
         )
+    try:
+        return _made(card, content)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"The card in {folder} is not one of a model of migration energies: {type(error).__name__}: {error}.",
+            mend="ionatlas train migration-energy",
+        ) from error
+
+
+def _made(card: dict[str, Any], content: bytes) -> MigrationModel:
     about = card["model"]
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         members = {name: from_arrays(name, arrays) for name in about["members"]}

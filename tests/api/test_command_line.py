@@ -29,6 +29,7 @@ COMMANDS = (
     "query",
     "similar",
     "show",
+    "barriers",
     "why",
     "channels",
     "predict",
