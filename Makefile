@@ -38,6 +38,8 @@ bench: $(INSTALLED)  ## every claim of speed, with its peer in the same run (nee
 	$(BIN)/python benchmarks/channels_correct.py
 	$(BIN)/python benchmarks/channels_bvlain.py
 	$(BIN)/python benchmarks/channels_build.py
+	$(BIN)/python benchmarks/migration_energy.py
+	$(BIN)/python benchmarks/migration_speed.py
 
 docs: $(INSTALLED)  ## reference pages from the code
 	$(BIN)/python docs/generate.py

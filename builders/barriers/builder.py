@@ -117,7 +117,9 @@ class ChannelsInput:
         channels = tables.derived(self.collection)
         found: dict[Host, str] = {}
         for host, members in _members(tables, set(hosts.values())).items():
-            there = [(key, channels[key].hash) for key in (key_of(each, host.ion) for each in members) if key in channels]
+            there = [
+                (key, channels[key].hash) for key in (key_of(each, host.ion) for each in members) if key in channels
+            ]
             if there:
                 found[host] = content_hash(there)
         return {key: found[host] for key, host in hosts.items() if host in found}

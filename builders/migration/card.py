@@ -80,7 +80,7 @@ def mean_scores(found: Sequence[Any]) -> Any:
     >>> mean_scores([{"mae": 0.25, "by_ion": {"Li": [1.0, 50]}}, {"mae": 0.75, "by_ion": {"Li": [0.5, 50]}}])
     {'mae': 0.5, 'by_ion': {'Li': [0.75, 50]}}
     """
-    first = found[0]
+    first = next((each for each in found if each is not None), None)
     if isinstance(first, dict):
         return {name: mean_scores([each[name] for each in found]) for name in first}
     if isinstance(first, list):
