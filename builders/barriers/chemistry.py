@@ -226,6 +226,7 @@ def _mean(values: NDArray[Any], weights: NDArray[np.float64]) -> float:
     return float(np.average(values[known], weights=weights[known])) if known.any() else float("nan")
 
 
+_PROTON: Final = 0.1  # Å
 _PERIOD_ENDS: Final = np.array([2, 10, 18, 36, 54, 86])
 
 
@@ -264,7 +265,7 @@ def crystal_radius(symbol: str, charge: float) -> float:
     if not radii:
         return 1.4
     nearest = min(radii, key=lambda state: (abs(int(state) - charge), int(state)))
-    return float(radii[nearest])
+    return max(float(radii[nearest]), _PROTON)  # Shannon's proton is smaller than nothing
 
 
 def bond_length(first: str, second: str) -> float:

@@ -108,7 +108,13 @@ def find_way(environment: HopEnvironment) -> Way:
         return float(values[0]), values[1:-1].reshape(shape).astype(np.float64), float(values[-1])
 
     energy = stacked(site_energy(distances, terms))
-    path = _lowest(*energy, disc)
+    # Of two equally good ways one is taken; from the lower end it is the same one there and back.
+    first_end, inner, last_end = energy
+    path = (
+        _lowest(first_end, inner, last_end, disc)
+        if first_end <= last_end
+        else _lowest(last_end, inner[::-1], first_end, disc)[::-1]
+    )
     nearest = distances[:framework].min(axis=0, initial=_FAR)
     nearest_all = np.minimum(nearest, distances[framework:].min(axis=0, initial=_FAR))
     reach = (1.0 / (chemistry.radius + chemistry.ion_radius)).astype(np.float32)[kinds[:framework]]

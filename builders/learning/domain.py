@@ -45,7 +45,8 @@ class Domain:
     def of(cls, features: NDArray[np.float64], scores: NDArray[np.float64], weights: NDArray[np.float64]) -> Domain:
         """Remember training rows: descriptors in their own units, and their bounded standard scores."""
         weights = np.maximum(np.asarray(weights, dtype=np.float64), 0.0)
-        weights = weights / weights.sum()
+        total = weights.sum()
+        weights = weights / total if total > 0 else np.full(len(weights), 1.0 / len(weights))
         low, high = np.nanmin(features, axis=0), np.nanmax(features, axis=0)
         return cls(scores * np.sqrt(weights), weights, low, high)
 

@@ -43,7 +43,8 @@ class BoundedScaler(TransformerMixin, BaseEstimator):
         filled = np.where(known, X, self.median_)
         self.mean_ = filled.mean(axis=0)
         scale = filled.std(axis=0)
-        self.scale_ = np.where(scale > 1e-12, scale, 1.0)
+        # Rounding leaves a constant column of large numbers with a deviation that means nothing.
+        self.scale_ = np.where(scale > 1e-12 * (1.0 + np.abs(self.mean_)), scale, 1.0)
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803
