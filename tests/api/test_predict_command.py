@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -286,17 +285,6 @@ class TestShipped:
         assert whole["model"] == "migration-energy-1"
         assert 0.0 <= whole["lower"] <= whole["value"] <= whole["upper"] < 2.0
         assert whole["directions"] == [[0, 1, 0]]
-
-    def test_a_crystal_is_answered_in_three_seconds(self) -> None:
-        command = [sys.executable, "-c", "from api.cli.main import main; main()", "predict", "migration-energy"]
-        took = []
-        for _ in range(3):
-            before = os.times()
-            subprocess.run([*command, str(CRYSTALS / "LiCoO2.cif")], capture_output=True, timeout=60, check=True)
-            after = os.times()
-            # What the processor did: a busy machine is not the command's fault.
-            took.append(after.children_user + after.children_system - before.children_user - before.children_system)
-        assert min(took) < 3.0
 
     def test_other_processes_give_the_same_in_the_same_order(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
