@@ -217,7 +217,9 @@ def test_a_private_server_that_dies_in_mid_build_is_started_again(private_settin
     (tmp_path / "many.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     assert ionatlas("ingest", str(tmp_path)).returncode == 0
     build = subprocess.Popen(
-        [sys.executable, "-m", "api.cli.main", "build", "--workers", "1"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "api.cli.main", "build", "structures", "--workers", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     database = connect(private_settings)
     deadline = time.monotonic() + 60

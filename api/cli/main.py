@@ -18,8 +18,10 @@ from typer.core import TyperGroup
 from api.cli import (
     build,
     channels,
+    compare,
     db,
     demo,
+    explain,
     fields,
     ingest,
     neb,
@@ -137,6 +139,9 @@ app.command("fields")(fields.fields)
 app.command("channels")(channels.channels)
 app.add_typer(predict.app, name="predict")
 app.add_typer(train.app, name="train")
+app.add_typer(compare.app, name="compare")
+app.add_typer(explain.app, name="explain")
+train.app.command("explanation")(explain.train_explanation)
 app.command("neb")(neb.neb)
 app.command("picture")(picture.picture)
 app.command("demo")(demo.demo)

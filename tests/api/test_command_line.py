@@ -33,6 +33,8 @@ COMMANDS = (
     "channels",
     "predict",
     "train",
+    "compare",
+    "explain",
     "neb",
     "fields",
     "picture",
