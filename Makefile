@@ -40,6 +40,9 @@ bench: $(INSTALLED)  ## every claim of speed, with its peer in the same run (nee
 	$(BIN)/python benchmarks/channels_build.py
 	$(BIN)/python benchmarks/migration_energy.py
 	$(BIN)/python benchmarks/migration_speed.py
+	$(BIN)/python benchmarks/topology.py
+	$(BIN)/python benchmarks/conductivity.py
+	$(BIN)/python benchmarks/lithium_layers.py
 
 docs: $(INSTALLED)  ## reference pages from the code
 	$(BIN)/python docs/generate.py

@@ -6,7 +6,7 @@ import fnmatch
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from api.conditions import column
 from api.filter_errors import unknown_name
@@ -287,16 +287,19 @@ def _count(database: Database[dict[str, Any]], wanted: dict[str, Any]) -> int | 
         return None
 
 
+_PLURALS: Final = {"hop": "hops", "conductivity": "measured conductivities"}
+
+
 def _why_empty(database: Database[dict[str, Any]]) -> str | None:
     """Tell an empty store from a filter that nothing matches."""
-    from store.ingest.hop_readers import HOP_FORMATS
+    from store.ingest.kinds import NOT_MATERIALS, kind_of
 
     if database["candidates"].find_one({}, {"_id": 1}) is not None:
         return None
     if database["sources"].find_one({}, {"_id": 1}) is None:
         return "The store is empty. To fill it: ionatlas ingest FILE, then ionatlas build"
-    if database["sources"].find_one({"format": {"$nin": list(HOP_FORMATS)}}, {"_id": 1}) is None:
-        return (
-            "The store holds hops only, which are no materials. To add some: ionatlas ingest FILE, then ionatlas build"
-        )
+    if database["sources"].find_one({"format": {"$nin": list(NOT_MATERIALS)}}, {"_id": 1}) is None:
+        kinds = {kind_of(each) for each in database["sources"].distinct("format")}
+        held = " and ".join(name for kind, name in _PLURALS.items() if kind in kinds)
+        return f"The store holds {held} only, which are no materials. To add some: ionatlas ingest FILE, then ionatlas build"
     return "Nothing is built yet. To build: ionatlas build"

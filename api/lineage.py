@@ -59,7 +59,7 @@ def _documents(database: Database[dict[str, Any]], collection: str, id: str) -> 
     query: dict[str, Any] = {"_id": id}
     if collection == "duplicates":
         query = {"clusters.members": id}
-    elif collection in ("embeddings", "channels", "predictions"):
+    elif collection in ("embeddings", "channels", "predictions", "topology", "conductivity_predictions"):
         query = {"material": id}
     elif collection == "source_history":
         query = {"source": id}
@@ -190,7 +190,9 @@ def _state(
     from builders.engine.inputs import StampRow, StampTables
     from builders.engine.plan import join_inputs, make_plan
 
-    shown = {builder.COLLECTION: [key], **{role.collection: places[role.role] for role in builder.inputs()}}
+    shown: dict[str, list[str]] = {builder.COLLECTION: [key]}
+    for role in builder.inputs():  # several may read one collection
+        shown[role.collection] = [*shown.get(role.collection, ()), *places[role.role]]
     few: Any = _Few(database, shown)
     expected = join_inputs(builder.inputs(), StampTables(few, lambda operation: operation()))
     row = StampRow(document["hash"], document["recipe"])

@@ -185,8 +185,10 @@ class Service:
         -------
         dict
             ``id``, ``candidate``, ``source`` (without the bytes, with their ``size``), ``structure``, ``duplicates``,
-            ``embeddings`` (without the vectors), ``channels`` (without the arrays), ``predictions``, ``barrier`` (of a hop),
-            ``barriers`` (of a material's hops; without the arrays), ``failures``; None or empty for what there is not.
+            ``embeddings`` (without the vectors), ``channels`` and ``topology`` (without the arrays), ``predictions``,
+            ``barrier`` (of a hop), ``barriers`` (of a material's hops; without the arrays), ``conductivity_predictions``,
+            ``conductivities`` (of this record, or measured on this material, without the structures), ``failures``; None or
+            empty for what there is not.
 
         Raises
         ------
@@ -207,6 +209,15 @@ class Service:
                 "barrier": database["barriers"].find_one({"_id": id}, _NO_ARRAYS),
                 "barriers": list(
                     database["barriers"].find({"materials.material": id}, _NO_ARRAYS, sort=[("barrier", 1)])
+                ),
+                "topology": list(database["topology"].find({"material": id}, {"arrays": 0}, sort=[("_id", 1)])),
+                "conductivity_predictions": list(
+                    database["conductivity_predictions"].find({"material": id}, sort=[("_id", 1)])
+                ),
+                "conductivities": list(
+                    database["conductivities"].find(
+                        {"$or": [{"_id": id}, {"materials.material": id}]}, {"structure": 0}, sort=[("_id", 1)]
+                    )
                 ),
                 "failures": list(
                     database["build_state"].find({"_id": {"$in": _failure_ids(database, id)}}, sort=[("_id", 1)])
@@ -242,6 +253,7 @@ class Service:
         from store.crystal import Crystal
 
         if kind == "given":
+            from store.ingest.conductivity_readers import CONDUCTIVITY_FORMATS, read_conductivity
             from store.ingest.hop_readers import HOP_FORMATS, read_hop
             from store.ingest.readers import read_record
 
@@ -251,6 +263,14 @@ class Service:
                 raise self.unknown_id(id)
             if source["format"] in HOP_FORMATS:
                 return read_hop(source["format"], source["content"]).initial()
+            if source["format"] in CONDUCTIVITY_FORMATS:
+                crystal = read_conductivity(source["format"], source["content"]).crystal
+                if crystal is None:
+                    raise UsageError(
+                        f"{id} is a measured conductivity without a structure.",
+                        mend=f"ionatlas show {id} shows what is known of it",
+                    )
+                return crystal
             return read_record(source["format"], source["content"]).crystal
         if kind not in ("standard", "primitive"):
             raise UsageError(f"There is no kind {kind!r} of cell.", mend="ask for standard, primitive or given")
@@ -312,7 +332,7 @@ class Service:
         )
 
     def _no_structure(self, id: str) -> UsageError:
-        from store.ingest.hop_readers import HOP_FORMATS
+        from store.ingest.kinds import kind_of
 
         state = {"_id": f"structures/{id}"}
         failure = self.call(lambda database: database["build_state"].find_one(state, {"error": 1}))
@@ -325,7 +345,12 @@ class Service:
         source = self.call(lambda database: database["sources"].find_one({"_id": id}, {"format": 1}))
         if source is None:
             return self.unknown_id(id)
-        if source["format"] in HOP_FORMATS:
+        if kind_of(source["format"]) == "conductivity":
+            return UsageError(
+                f"{id} is a measured conductivity, not a material: it has no standardised cell.",
+                mend=f"ionatlas show {id} --cif --cell given prints its structure, if it came with one",
+            )
+        if kind_of(source["format"]) == "hop":
             return UsageError(
                 f"{id} is a hop, not a material: it has no standardised cell.",
                 mend=f"ionatlas show {id} --cif --cell given prints its initial end",

@@ -125,7 +125,7 @@ def build_options(
     Parameters
     ----------
     ions : sequence of str, optional
-        Build the channels of these ions only.
+        Build the channels, predictions and topology of these ions only.
     insert : sequence of str, optional
         Analyse the materials as hosts for these ions too, where they hold none of them.
     materials : collection of str, optional
@@ -154,6 +154,8 @@ def build_options(
         selections={
             "channels": _channels(settings, ions, insert, materials),
             "predictions": _predictions(ions, insert),
+            "topology": _topology(settings, ions),
+            "conductivity_predictions": _predictions(ions, None),
         },
         workers=count,
         cluster=cluster,
@@ -199,6 +201,11 @@ def _predictions(ions: Sequence[str] | None, insert: Sequence[str] | None) -> di
     from builders.channels.pairs import read_ions
 
     return {"ions": read_ions([*ions, *(insert or ())])}
+
+
+def _topology(settings: Settings, ions: Sequence[str] | None) -> dict[str, Any]:
+    """Selection of :class:`builders.topology.builder.TopologyBuilder`: that of the channels, without inserted ions."""
+    return _channels(settings, ions, None, None)
 
 
 def usable_cores() -> int:

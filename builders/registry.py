@@ -20,6 +20,9 @@ BUILDERS: Final[dict[str, str]] = {
     "channels": "builders.channels.builder:ChannelBuilder",
     "barriers": "builders.barriers.builder:BarrierBuilder",
     "predictions": "builders.predictions.builder:PredictionBuilder",
+    "topology": "builders.topology.builder:TopologyBuilder",
+    "conductivities": "builders.conductivities.builder:ConductivityBuilder",
+    "conductivity_predictions": "builders.conductivity_predictions.builder:ConductivityPredictionBuilder",
     "candidates": "builders.candidates.builder:CandidateBuilder",
 }
 """Name of a builder (its ``NAME``) and where its class stands, in an order in which they can run."""

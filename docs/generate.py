@@ -38,7 +38,7 @@ def fields_page() -> str:
     for name, field, meaning in shown_fields():
         indexed = "yes" if field.indexed else ""
         if field.ion and field.indexed:
-            indexed = ", ".join(INDEXED_IONS)
+            indexed = ", ".join(ion for ion in INDEXED_IONS if f"{ion.lower()}{name.removeprefix('<ion>')}" in FIELDS)
         lines.append(
             f"| `{name}` | {field.unit or ''} | {field.type} | {meaning} | `{field.source}` | "
             f"{'yes' if field.sortable else ''} | {indexed} |"

@@ -23,10 +23,12 @@ from mongoengine import (
 )
 
 from store.barrier_documents import BarriersDocument
+from store.conductivity_documents import ConductivitiesDocument, ConductivityPredictionsDocument
 from store.document_parts import CellDocument, ErrorDocument, StampDocument
 from store.fields import Field, candidate_fields
 from store.ion_documents import ChannelsDocument, PredictionsDocument
 from store.provenance import HASH_LENGTH
+from store.topology_documents import TopologyDocument
 
 CRYSTAL_SYSTEMS: Final = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
 
@@ -276,6 +278,9 @@ DOCUMENTS: Final[tuple[Any, ...]] = (
     ChannelsDocument,
     BarriersDocument,
     PredictionsDocument,
+    TopologyDocument,
+    ConductivitiesDocument,
+    ConductivityPredictionsDocument,
     CandidateDocument,
     BuildStateDocument,
     BuildDocument,

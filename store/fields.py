@@ -14,8 +14,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from store.barrier_fields import BARRIER_FIELDS
+from store.conductivity_documents import CONDUCTIVITY_FIELDS
 from store.field import Field, FieldType, candidate
 from store.ion_fields import CHANNEL_FIELDS, IONS, PATTERNS, PREDICTION_FIELDS, ion_fields
+from store.synonyms import SYNONYMS
+from store.topology_documents import TOPOLOGY_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -290,7 +293,16 @@ _DOCUMENT_FIELDS: Final = (
     ),
 )
 
-_PARTS: Final = (_CANDIDATE_FIELDS, ion_fields(), _DOCUMENT_FIELDS, CHANNEL_FIELDS, PREDICTION_FIELDS, BARRIER_FIELDS)
+_PARTS: Final = (
+    _CANDIDATE_FIELDS,
+    ion_fields(),
+    _DOCUMENT_FIELDS,
+    CHANNEL_FIELDS,
+    PREDICTION_FIELDS,
+    BARRIER_FIELDS,
+    TOPOLOGY_FIELDS,
+    CONDUCTIVITY_FIELDS,
+)
 
 FIELDS: Final[Mapping[str, Field]] = MappingProxyType({field.name: field for part in _PARTS for field in part})
 """Every field by name."""
@@ -314,7 +326,7 @@ def shown_fields(ion: str | None = None) -> list[tuple[str, Field, str]]:
     Examples
     --------
     >>> [name for name, _, _ in shown_fields()][-2:]
-    ['<ion>_migration_energy_3_upper', '<ion>_migration_energy_3_in_domain']
+    ['<ion>_conductivity_upper', '<ion>_conductivity_in_domain']
     >>> shown_fields("Na")[2][0]
     'na_channel_r1'
     """
@@ -329,38 +341,6 @@ def shown_fields(ion: str | None = None) -> list[tuple[str, Field, str]]:
     return shown
 
 
-_SYNONYMS: Final = {
-    "spacegroup": "space_group_number",
-    "space_group": "space_group_number",
-    "sg": "space_group_number",
-    "e_above_hull": "energy_above_hull",
-    "ehull": "energy_above_hull",
-    "hull": "energy_above_hull",
-    "stability": "energy_above_hull",
-    "gap": "band_gap",
-    "bandgap": "band_gap",
-    "e_form": "formation_energy_per_atom",
-    "formation_energy": "formation_energy_per_atom",
-    "chemsys": "chemical_system",
-    "natoms": "nsites",
-    "material_id": "id",
-    "mineral": "name",
-    "rho": "density",
-    "system": "crystal_system",
-    "percolation": "li_channel_dimension",
-    "channels": "li_channel_dimension",
-    "bottleneck": "li_path_r1",
-    "r_chan": "li_path_r_chan1",
-    "r_sd": "li_r_sd_min",
-    "ions": "working_ions",
-    "barrier": "li_migration_energy",
-    "migration_barrier": "li_migration_energy",
-    "activation_energy": "li_migration_energy",
-    "ea": "li_migration_energy",
-    "em": "li_migration_energy",
-}
-
-
 def nearest(name: str, count: int = 3) -> list[Field]:
     """Return the queryable fields whose names are nearest to a mistyped one.
 
@@ -371,7 +351,7 @@ def nearest(name: str, count: int = 3) -> list[Field]:
     """
     low = name.lower()
     known, meant = _comparable(low)
-    found = [_SYNONYMS[low]] if low in _SYNONYMS else []
+    found = [SYNONYMS[low]] if low in SYNONYMS else []
     found += difflib.get_close_matches(low, known, n=count, cutoff=0.6)
     found += [other for other in known if low in other or any(part in other.split("_") for part in low.split("_"))]
     # Far-fetched names only where nothing is near: three candidates of which two are nonsense help nobody.
@@ -389,7 +369,8 @@ def _comparable(typed: str) -> tuple[list[str], dict[str, str]]:
     known = [field.name for field in candidate_fields() if field.queryable and not field.ion]
     ion = next((each.lower() for each in IONS if typed.startswith(f"{each.lower()}_")), "")
     if ion:
-        return [*(f"{ion}_{pattern.suffix}" for pattern in PATTERNS), *known], {}
+        here = [field.name for field in candidate_fields() if field.queryable and field.ion.lower() == ion]
+        return [*here, *known], {}
     first = IONS[0].lower()
     return [*known, *(pattern.suffix for pattern in PATTERNS)], {
         pattern.suffix: f"{first}_{pattern.suffix}" for pattern in PATTERNS

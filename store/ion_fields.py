@@ -26,7 +26,7 @@ INDEXED_IONS: Final = ("Li", "Na", "K", "Mg")
 
 
 class Pattern(NamedTuple):
-    """One field that every ion has; ``{ion}`` in the meaning stands for its symbol."""
+    """One field that every ion has, or some have; ``{ion}`` in the meaning stands for its symbol."""
 
     suffix: str
     type: FieldType
@@ -35,6 +35,7 @@ class Pattern(NamedTuple):
     meaning: str
     indexed: bool = False
     collection: str = "channels"
+    ions: tuple[str, ...] = IONS
 
 
 def _energies(suffix: str, ways: str, lead: str, *, indexed: bool = False) -> tuple[Pattern, ...]:
@@ -76,6 +77,17 @@ def _energies(suffix: str, ways: str, lead: str, *, indexed: bool = False) -> tu
             collection="predictions",
         ),
     )
+
+
+def _topology(name: str, path: str, meaning: str, *, indexed: bool = False) -> Pattern:
+    return Pattern(f"topology_{name}", "float", "Å", path, meaning, indexed, "topology")
+
+
+def _conductivity(end: str, meaning: str, *, indexed: bool = False) -> Pattern:
+    type_: FieldType = "boolean" if end == "_in_domain" else "float"
+    unit = None if type_ == "boolean" else "log10(S/cm)"
+    name = f"conductivity{end}"
+    return Pattern(name, type_, unit, name, meaning, indexed, "conductivity_predictions", ("Li",))
 
 
 PATTERNS: Final = (
@@ -161,8 +173,37 @@ PATTERNS: Final = (
     *_energies("", "", "crosses the crystal", indexed=True),
     *_energies("_2", " in two directions", "carry it in two directions"),
     *_energies("_3", " in three directions", "carry it in three directions"),
+    _topology(
+        "r1",
+        "framework_r1",
+        "From the homology of the framework without {ion}: channels so wide, whether they meet or not, lead in one direction.",
+    ),
+    _topology("r2", "framework_r2", "The same in two directions."),
+    _topology("r3", "framework_r3", "The same in three directions."),
+    Pattern(
+        "topology_agrees",
+        "boolean",
+        None,
+        "channels_agree",
+        "Whether the channels, another way to these three, give them within 0.002 Å (channels that do not meet included).",
+        collection="topology",
+    ),
+    _topology("void", "framework_void", "Radius of the largest void of the framework without {ion}."),
+    _topology("ion_r1", "ion_r1", "Radius at which balls around {ion}'s sites first make a row without end."),
+    _topology("ion_r2", "ion_r2", "Radius at which they make a layer."),
+    _topology("ion_r3", "ion_r3", "Radius at which they make a network in three directions."),
+    _topology(
+        "ion_layers",
+        "ion_layers",
+        "Difference of the last two: the larger, the more {ion}'s sites lie in separate layers.",
+        indexed=True,
+    ),
+    _conductivity("", "Predicted: log10 of {ion}'s conductivity in S/cm at 298 K (Li only).", indexed=True),
+    _conductivity("_lower", "Lower end of the 90 % interval of {ion}'s conductivity."),
+    _conductivity("_upper", "Upper end of the 90 % interval of {ion}'s conductivity."),
+    _conductivity("_in_domain", "Whether the model of {ion}'s conductivity was trained on compounds like this one."),
 )
-"""Fields of every ion; the path is that in the ion's document of the collection."""
+"""Fields of every ion, or of those named; the path is that in the ion's document of the collection."""
 
 
 def ion_fields() -> tuple[Field, ...]:
@@ -186,6 +227,7 @@ def ion_fields() -> tuple[Field, ...]:
         )
         for ion in IONS
         for pattern in PATTERNS
+        if ion in pattern.ions
     )
 
 

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="Folder of a model that ionatlas train made, to predict with. Unset: the shipped weights."),
     ] = None
+    conductivity_model: Annotated[
+        Path | None,
+        Field(description="The same of a model of conductivities. Unset: the shipped weights."),
+    ] = None
 
 
 def load_settings() -> Settings:

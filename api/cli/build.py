@@ -79,9 +79,10 @@ def build(
         insert=insert,
         materials=materials,
     )
-    if (ions or insert) and names and not {"channels", "predictions"} & set(names):
+    by_ion = {"channels", "predictions", "topology", "conductivity_predictions"}
+    if (ions or insert) and names and not by_ion & set(names):
         raise UsageError(
-            f"--ion and --insert choose among channels and predictions, and only {', '.join(names)} would be built.",
+            f"--ion and --insert choose among channels, predictions and topology, and only {', '.join(names)} would be built.",
             mend="ionatlas build channels --ion Li",
         )
     if explain:

@@ -19,8 +19,10 @@ from api.cli import (
     barriers,
     build,
     channels,
+    compare,
     db,
     demo,
+    explain,
     fields,
     ingest,
     neb,
@@ -139,6 +141,9 @@ app.command("channels")(channels.channels)
 app.add_typer(predict.app, name="predict")
 app.add_typer(train.app, name="train")
 app.command("barriers")(barriers.barriers)
+app.add_typer(compare.app, name="compare")
+app.add_typer(explain.app, name="explain")
+train.app.command("explanation")(explain.train_explanation)
 app.command("neb")(neb.neb)
 app.command("picture")(picture.picture)
 app.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""``ionatlas predict``: what the models say of a crystal, a material of the store, or rows of hops."""
+"""``ionatlas predict``: what the models say of a crystal, a material of the store, or rows of hops or compounds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from api.cli.output import console, message, print_table, to_json
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from api.conductivity.report import ConductivityReport
     from api.migration.report import MigrationReport
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Predict what was not measured or computed.")
@@ -68,6 +69,96 @@ def migration_energy(
     _tell_failed(report.failed, len(report.channels.hops))
 
 
+@app.command("conductivity")
+def conductivity(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|ID|ROWS",
+            help="A file with one structure, a material, or rows of compounds (such as JSON Lines). Files need no store.",
+        ),
+    ],
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FOLDER", help="A model that ionatlas train made.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines for programs.")] = False,
+) -> None:
+    """Predict how well lithium ions are conducted at room temperature: log10 of S/cm with a 90 % interval.
+
+    Rows have the layout of measured conductivities without the values: formula, and structure (or cell and
+    space_group_number) where they are known. With the composition alone the interval is wider.
+
+    \b
+    ionatlas predict conductivity Li7La3Zr2O12.cif
+    ionatlas predict conductivity mp-942733 --json
+    ionatlas predict conductivity compounds.jsonl.gz --json > predicted.jsonl
+    """  # noqa: D301  (\\b keeps the lines of the examples)
+    from api.conductivity import conductivity as predict_crystal
+    from api.conductivity.files import open_file
+
+    opened = open_file(source)
+    if opened is not None:
+        from api.conductivity.model import get_model
+        from api.conductivity.rows import answers
+
+        _compounds(answers(opened.rows, get_model(model)), opened.name, as_json)
+        return
+    report = predict_crystal(source, model=model)
+    if as_json:
+        typer.echo(to_json(report.row()))
+    else:
+        _say(report)
+
+
+def _say(report: ConductivityReport) -> None:
+    from rich.text import Text
+
+    first, *others = report.sentences()
+    console().print(Text(first, style="bold"))
+    for sentence in others:
+        console().print(Text(sentence))
+
+
+def _compounds(answers: Iterable[dict[str, Any]], name: str, as_json: bool) -> None:
+    import sys
+
+    from api.cli.progress import RecordProgress
+
+    kept: list[list[str]] = []
+    done = failed = 0
+    with RecordProgress(name, after=2.0) as progress:
+        for answer in answers:
+            done += 1
+            failed += "error" in answer
+            if as_json:
+                sys.stdout.write(to_json(answer) + "\n")
+            else:
+                kept.append(_compound_cells(answer))
+            progress(done, None)
+    if not as_json:
+        headings = [
+            ("id", False),
+            ("log10 S/cm", True),
+            ("90 % interval", False),
+            ("from", False),
+            ("in domain", False),
+        ]
+        print_table(headings, kept)
+    _tell_failed(failed, done, "rows")
+
+
+def _compound_cells(answer: dict[str, Any]) -> list[str]:
+    if "error" in answer:
+        return [answer["id"], "–", "–", "–", f"error: {answer['error']}"]
+    return [
+        answer["id"],
+        f"{answer['value']:.2f}",
+        f"{answer['lower']:.1f} to {answer['upper']:.1f}",
+        answer["known"],
+        "yes" if answer["in_domain"] else f"no: {answer.get('reason') or 'unlike the training set'}",
+    ]
+
+
 def _rows(answers: Iterable[dict[str, Any]], name: str, as_json: bool) -> None:
     import sys
 
@@ -106,8 +197,8 @@ def _cells(answer: dict[str, Any]) -> list[str]:
     ]
 
 
-def _tell_failed(failed: int, total: int) -> None:
-    """End with the exit code of failed items where some hops have no prediction.
+def _tell_failed(failed: int, total: int, what: str = "hops") -> None:
+    """End with the exit code of failed items where some hops or rows have no prediction.
 
     Raises
     ------
@@ -117,7 +208,7 @@ def _tell_failed(failed: int, total: int) -> None:
         from store.errors import ItemsFailed
 
         raise ItemsFailed(
-            f"{failed:,} of {total:,} hops could not be predicted; their rows tell why.",
+            f"{failed:,} of {total:,} {what} could not be predicted; their rows tell why.",
             mend="--json has the reasons as 'error'",
         )
 

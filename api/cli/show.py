@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from api.cli.output import console, message, open_service, sensible, to_json
+from api.cli.show_lines import further_lines
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _cif(crystal: Any) -> str:
 
 def _print(found: dict[str, Any]) -> None:
     from store.fields import candidate_fields
-    from store.ingest.hop_readers import HOP_FORMATS
+    from store.ingest.kinds import kind_of
 
     candidate, structure, source = found["candidate"], found["structure"], found["source"]
     values = candidate or structure or {}
@@ -102,6 +103,7 @@ def _print(found: dict[str, Any]) -> None:
     lines += [_prediction_line(document) for document in found["predictions"]]
     lines += _computed_lines(found["barriers"])
     lines += _barrier_lines(found["barrier"])
+    lines += further_lines(found)
     lines += [("embedding", f"{each['model']}, {each['dimension']} numbers") for each in found["embeddings"]]
     for failure in found["failures"]:
         error = failure["error"]
@@ -109,12 +111,19 @@ def _print(found: dict[str, Any]) -> None:
     if source and source.get("error"):
         lines.append(("unreadable", f"{source['error']['type']}: {source['error']['message']}"))
     _print_pairs(head, lines)
-    if source and source["format"] in HOP_FORMATS:
-        if found["barrier"] is not None:
-            return
-        message("It is a hop of an ion, not a material: ionatlas build makes its barrier document.")
+    if found["barrier"] is not None:
+        return
+    kind = kind_of(source["format"]) if source else "structure"
+    if kind in _NO_MATERIAL:
+        message(_NO_MATERIAL[kind])
     elif candidate is None:
         message("It is not among the candidates: ionatlas build" if not found["failures"] else "It could not be built.")
+
+
+_NO_MATERIAL: Final = {
+    "hop": "It is a hop of an ion, not a material: ionatlas build makes its barrier document.",
+    "conductivity": "It is a measured conductivity, not a material: ionatlas build links it to structures.",
+}
 
 
 def _channel_lines(document: dict[str, Any]) -> list[tuple[str, str]]:

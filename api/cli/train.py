@@ -1,4 +1,4 @@
-"""``ionatlas train``: models anew from the store."""
+"""``ionatlas train``: models anew from the store, or from a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from api.cli.output import console, message, print_table, sensible, to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from api.conductivity.train import Trained as TrainedConductivity
     from api.migration.train import Trained
 
 _COLUMNS = {
@@ -19,7 +20,9 @@ _COLUMNS = {
     "mae_in_domain": "MAE in domain", "mae_out_of_domain": "MAE outside",
 }  # fmt: skip
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a model anew from what is in the store.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Train a model anew from what is in the store or a file."
+)
 
 
 @app.command("migration-energy")
@@ -58,6 +61,65 @@ def migration_energy(
     message(f"to predict with it: --model {folder}, or IONATLAS_MIGRATION_MODEL={folder} for builds too")
 
 
+_CONDUCTIVITY_COLUMNS = {
+    "mae": "MAE", "r2": "R2", "spearman": "Spearman", "coverage": "in the interval", "interval_width_median": "its width",
+    "mae_in_domain": "MAE in domain", "mae_out_of_domain": "MAE outside",
+}  # fmt: skip
+
+
+@app.command("conductivity")
+def conductivity(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Measured conductivities, such as JSON Lines; by default the store's."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="The same seed and conductivities give the same weights.", min=0)
+    ] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Where to; by default models/ in the user's data folder."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the model's card as JSON.")] = False,
+) -> None:
+    """Train the model of ionic conductivities at room temperature, and tell how good it is.
+
+    Learnt from are lithium compounds between 288 and 308 K; values of which only a bound is known count as bounds.
+
+    \b
+    ionatlas train conductivity conductivity.jsonl.gz --output my-model
+    ionatlas predict conductivity Li7La3Zr2O12.cif --model my-model
+    """  # noqa: D301  (\\b keeps the lines of the examples)
+    from api.cli.progress import RecordProgress
+    from api.conductivity.train import default_folder, train_conductivity
+    from store.settings import load_settings
+
+    folder = output or default_folder(load_settings())
+    with RecordProgress("training", after=2.0, unit="steps") as progress:
+        trained = train_conductivity(source, folder, seed=seed, progress=progress)
+    if as_json:
+        typer.echo(to_json({"folder": str(folder), **trained.card}, indent=True))
+    else:
+        _print_conductivity(trained)
+    message(f"written: {folder}")
+    message(f"to predict with it: --model {folder}, or IONATLAS_CONDUCTIVITY_MODEL={folder} for builds too")
+
+
+def _print_conductivity(trained: TrainedConductivity) -> None:
+    from rich.text import Text
+
+    data, screen = trained.card["data"], console()
+    head = f"{trained.card['id']}: {data['rows']:,} conductivities of {data['compositions']:,} compositions"
+    screen.print(Text(head, style="bold"))
+    for why, number in trained.gathered.dropped.items():
+        screen.print(Text(f"left out: {number:,} {why}"))
+    rows = list(_scores(trained.card["scores"], _CONDUCTIVITY_COLUMNS))
+    headings = [("log10 S/cm, with rows left out", False), *((text, True) for text in _CONDUCTIVITY_COLUMNS.values())]
+    print_table(headings, rows)
+
+
 def _print(trained: Trained) -> None:
     from rich.text import Text
 
@@ -72,10 +134,10 @@ def _print(trained: Trained) -> None:
     print_table([("on hops left out", False), *((heading, True) for heading in _COLUMNS.values())], rows)
 
 
-def _scores(scores: Mapping[str, Any]) -> Iterator[list[str]]:
+def _scores(scores: Mapping[str, Any], columns: Mapping[str, str] = _COLUMNS) -> Iterator[list[str]]:
     """One row a way of leaving hops out, and under it that of a constant."""
     for name, found in scores.items():
-        yield [name, *(sensible(found.get(key)) for key in _COLUMNS)]
+        yield [name, *(sensible(found.get(key)) for key in columns)]
         constant = found.get("constant")
         if constant:
-            yield ["  the median of the others instead", *(sensible(constant.get(key)) for key in _COLUMNS)]
+            yield ["  the median of the others instead", *(sensible(constant.get(key)) for key in columns)]

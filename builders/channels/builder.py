@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from builders.channels.pairs import KeysOfIons, amounts_of, is_analysed, key_of, read_ions, split_key
+from builders.channels.pairs import KeysOfIons, amounts_of, is_analysed, key_of, read_ions, split_key, wanted_ions
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import RAW
 from store.ion_fields import IONS, WORKING_IONS
@@ -171,13 +171,7 @@ class ChannelBuilder(IncrementalBuilder):
 
     def _ions(self) -> tuple[str, ...]:
         assert isinstance(self.wanted, ChannelBuilder.Selection)
-        named = self.wanted.ions or self.wanted.usual
-        if named is not None:
-            return read_ions(named)
-        from store.settings import load_settings
-
-        chosen = load_settings().channel_ions
-        return WORKING_IONS if chosen is None else read_ions(chosen)
+        return wanted_ions(self.wanted.ions or self.wanted.usual)
 
     def plan(self, tables: StampTables, *, only: Container[str] | None = None, retry_failed: bool = False) -> Plan:
         """Find out what a build would do; with named ions, at these alone."""

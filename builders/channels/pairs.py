@@ -108,6 +108,22 @@ def read_ions(given: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(ion for ion in IONS if ion in asked)
 
 
+def wanted_ions(named: Iterable[str] | None) -> tuple[str, ...]:
+    """Ions that are named, else those of the setting IONATLAS_CHANNEL_IONS, else all working ions.
+
+    Examples
+    --------
+    >>> wanted_ions(["Na", "Li"])
+    ('Li', 'Na')
+    """
+    if named is not None:
+        return read_ions(named)
+    from store.settings import load_settings
+
+    chosen = load_settings().channel_ions
+    return WORKING_IONS if chosen is None else read_ions(chosen)
+
+
 class KeysOfIons:
     """The keys of some ions, among some keys or all.
 

@@ -33,7 +33,12 @@ from builders.geometry.reduction import reduced_basis
 from store.errors import GeometryError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Found = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], float]
+    Search = Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], Found]
 
 JITTERS: Final = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 """Å; tried one after the other until the certificate holds."""
@@ -45,7 +50,7 @@ _MOST_PADS = 16
 _SLACK = 1e-7
 _SLIVER = 1e-6  # a smaller part that is missing is a sliver lost to rounding and no region without atoms
 # The domain's origin lies where no symmetry puts a circumcentre.
-_ORIGIN = np.array([-0.4637, -0.4391, -0.4817])
+ORIGIN: Final = np.array([-0.4637, -0.4391, -0.4817])
 _FACETS = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
 
 
@@ -81,6 +86,38 @@ def periodic_delaunay(
     >>> len(body_centred.tetrahedra), np.unique((body_centred.radii / 3.0).round(4)).tolist()  # sqrt(5)/4
     (12, [0.559])
     """
+    return certified(frac_coords, lattice, _tetrahedra, jitter=jitter, seed=seed)
+
+
+def certified(
+    frac_coords: NDArray[np.float64],
+    lattice: NDArray[np.float64],
+    search: Search,
+    *,
+    jitter: float | None = None,
+    seed: int = 0,
+) -> PeriodicDelaunay:
+    """Triangulate with one jitter after the other until the certificate holds.
+
+    Parameters
+    ----------
+    frac_coords, lattice, jitter, seed
+        As for :func:`periodic_delaunay`.
+    search : callable
+        Finds the tetrahedra of the moved points: from their places in units of a reduced basis, the basis and its inverse,
+        to points, cells of the vertices, centres, radii and the volume error; :class:`NotCertified` where it cannot.
+
+    Returns
+    -------
+    PeriodicDelaunay
+        Of all triangles with the smallest circles through their corners, whatever the tetrahedra's centres are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> certified(np.zeros((1, 3)), np.eye(3), _tetrahedra).attempts
+    1
+    """
     fractions = np.asarray(frac_coords, dtype=np.float64).reshape(-1, 3)
     cell = np.asarray(lattice, dtype=np.float64).reshape(3, 3)
     _check(fractions, cell)
@@ -88,10 +125,9 @@ def periodic_delaunay(
     said = "nothing was tried"
     for attempt, size in enumerate(JITTERS if jitter is None else (jitter,) * 3):
         try:
-            return _triangulate(
-                fractions, cell, basis, transform, size, np.random.default_rng([seed, attempt]), attempt
-            )
-        except _NotCertified as error:
+            random = np.random.default_rng([seed, attempt])
+            return _triangulate(fractions, search, basis, transform, size, random, attempt)
+        except NotCertified as error:
             said = str(error)
     raise GeometryError(
         f"The triangulation of {len(fractions)} atoms could not be certified with any jitter: {said}.",
@@ -99,7 +135,7 @@ def periodic_delaunay(
     )
 
 
-class _NotCertified(Exception):
+class NotCertified(Exception):
     """The certificate failed; another jitter may help."""
 
 
@@ -118,7 +154,7 @@ def _check(fractions: NDArray[np.float64], cell: NDArray[np.float64]) -> None:
 
 def _triangulate(
     fractions: NDArray[np.float64],
-    cell: NDArray[np.float64],
+    search: Search,
     basis: NDArray[np.float64],
     transform: NDArray[np.int64],
     jitter: float,
@@ -130,10 +166,10 @@ def _triangulate(
     to_reduced = np.linalg.inv(transform)  # fractions of the given cell -> fractions of the reduced one
     inverse = np.asarray(np.linalg.inv(strained), dtype=np.float64)
     places = fractions @ to_reduced + random.uniform(-jitter, jitter, fractions.shape) / np.sqrt(3.0) @ inverse
-    wraps = np.floor(places - _ORIGIN).astype(np.int64)
+    wraps = np.floor(places - ORIGIN).astype(np.int64)
     homes = places - wraps
 
-    tetrahedra, shifts, centres, radii, volume_error = _tetrahedra(homes, strained, inverse)
+    tetrahedra, shifts, centres, radii, volume_error = search(homes, strained, inverse)
     shifts = shifts - wraps[tetrahedra]
     points = places @ strained
     vertices = points[tetrahedra] + shifts @ strained
@@ -143,7 +179,7 @@ def _triangulate(
     first, second = _pairs(simplex_keys(triangles, triangle_shifts))
     difference = sum(triangle_shifts[first, corner] - triangle_shifts[second, corner] for corner in range(3))
     if (difference % 3).any():
-        raise _NotCertified("two facets of one name are no translates of each other")
+        raise NotCertified("two facets of one name are no translates of each other")
     offsets = difference // 3
     count = len(first)
     owner = np.empty(len(triangles), dtype=np.int64)
@@ -184,7 +220,7 @@ def _tetrahedra(
     pad = (_FIRST_PAD + _PAD_GROWTH * doublings) * np.cbrt(whole / len(homes))
     said = ""
     for _ in range(_MOST_PADS):
-        index, shifts, cartesian = images_around(homes, basis, pad, _ORIGIN)
+        index, shifts, cartesian = images_around(homes, basis, pad, ORIGIN)
         if len(index) < 5:
             pad *= 1.5
             continue
@@ -196,7 +232,7 @@ def _tetrahedra(
             continue
         centres, radii = circumcentres_of_tetrahedra(cartesian[found])
         with np.errstate(invalid="ignore"):
-            x, y, z = (centres @ inverse - _ORIGIN).T
+            x, y, z = (centres @ inverse - ORIGIN).T
             inside = (x >= 0) & (x < 1) & (y >= 0) & (y < 1) & (z >= 0) & (z < 1)
         found = found[inside].astype(np.int64)
         largest = float(radii[inside].max(initial=0.0))
@@ -211,7 +247,7 @@ def _tetrahedra(
         if filled > 1.0 or filled > 1.0 - _SLIVER:
             break
         pad *= 2.0  # empty spheres so large that no image around them was there: layers with vacuum between
-    raise _NotCertified(said)
+    raise NotCertified(said)
 
 
 def _volume(vertices: NDArray[np.float64]) -> float:
@@ -224,6 +260,6 @@ def _pairs(names: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int
     ordered = names[order]
     first, second = order[0::2], order[1::2]
     if len(first) != len(second) or (ordered[0::2] != ordered[1::2]).any() or (ordered[1:-1:2] == ordered[2::2]).any():
-        raise _NotCertified("a triangle does not lie between exactly two tetrahedra")
+        raise NotCertified("a triangle does not lie between exactly two tetrahedra")
     by_owner = np.argsort(first, kind="stable")  # triangles in the order of their first tetrahedra
     return first[by_owner], second[by_owner]

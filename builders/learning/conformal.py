@@ -9,7 +9,7 @@ quantiles of their own, so that the promise holds in each of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 OTHERS = "*"
 """Name of the stratum of all rows together."""
+HIGHEST: Final = 0.95
+"""Up to this level :func:`raised_level` looks."""
+_STEP: Final = 0.005
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,57 @@ def calibrate(
         if len(mine) >= least:
             quantiles[name], counts[name] = _both(mine, level), len(mine)
     return Calibration(level, quantiles, counts)
+
+
+def raised_level(
+    residuals: NDArray[np.float64],
+    difficulty: NDArray[np.float64],
+    strata: NDArray[np.str_],
+    fold: NDArray[np.int64],
+    *,
+    level: float = 0.9,
+    least: int = 50,
+) -> float:
+    """Find the level whose quantiles, learned on the other folds, cover the share that is promised.
+
+    Residuals of one group resemble each other, so that quantiles of the other groups' residuals cover a little less than their
+    level. The level is therefore raised until rows of each fold are covered as promised by quantiles of the other folds.
+
+    Parameters
+    ----------
+    residuals, difficulty, strata
+        As in :func:`calibrate`.
+    fold : numpy.ndarray
+        shape=(n,), int; in which fold each row was left out.
+    level : float
+        Wanted coverage.
+    least : int
+        Rows that a stratum needs for quantiles of its own.
+
+    Returns
+    -------
+    float
+        At least ``level``, at most :data:`HIGHEST`; ``level`` itself where there is one fold only.
+
+    Examples
+    --------
+    >>> apart = np.tile(np.linspace(-1.0, 1.0, 101), 2)
+    >>> raised_level(apart, np.ones(202), np.array(["Li"] * 202), np.repeat([0, 1], 101))
+    0.9
+    """
+    folds = np.unique(fold)
+    if len(folds) < 2:
+        return level
+    for tried in np.arange(level, HIGHEST + 1e-3, _STEP).tolist():
+        covered = 0
+        for k in folds:
+            mine, others = fold == k, fold != k
+            found = calibrate(residuals[others], difficulty[others], strata[others].tolist(), level=tried, least=least)
+            low, high = found.of(strata[mine].tolist()).T * difficulty[mine]
+            covered += int(((residuals[mine] >= low) & (residuals[mine] <= high)).sum())
+        if covered >= level * len(residuals):
+            return float(tried)
+    return HIGHEST
 
 
 def _both(scores: NDArray[np.float64], level: float) -> tuple[float, float]:

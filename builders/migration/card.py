@@ -40,7 +40,7 @@ def make_card(
             name: {**mean_scores([scores_of(rows, each) for each in unseen]), "repeats": len(unseen)}
             for name, unseen in schemes.items()
         },
-        "packages": _packages(),
+        "packages": packages(),
     }
 
 
@@ -106,7 +106,8 @@ def _plain(found: Any) -> dict[str, float | None]:
     }
 
 
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
+    """Versions that a model was trained with."""
     from importlib.metadata import version
 
     names = ("numpy", "scipy", "scikit-learn", "lightgbm")

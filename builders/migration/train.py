@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from builders.barriers.features import NAMES
-from builders.learning.conformal import Calibration, calibrate
+from builders.learning.conformal import Calibration, calibrate, raised_level
 from builders.learning.domain import Domain
 from builders.migration.members import USED, make_stack, to_portable
 from builders.migration.model import MigrationModel, interval
@@ -38,7 +38,6 @@ REPEATS: Final = 3
 FEWEST_OF_AN_ION: Final = 50
 """Hops from which an ion has intervals of its own."""
 _FOLDS: Final = 5
-_LEVELS: Final = np.arange(LEVEL, 0.951, 0.005)
 
 Progress = "Callable[[int, int], None]"
 
@@ -154,8 +153,8 @@ class Limits(NamedTuple):
 def learn_limits(rows: TrainingRows, unseen: Unseen, repeats: int = 1) -> Limits:
     """Calibrate domain and intervals on predictions for hops of unseen frameworks.
 
-    Residuals of one framework resemble each other, so that quantiles of the other frameworks' residuals cover a little less than
-    their level. The level is therefore raised until hops of each fold are covered as promised by quantiles of the other folds.
+    The level is raised until hops of each fold are covered as promised by quantiles of the other folds
+    (:func:`builders.learning.conformal.raised_level`).
 
     Parameters
     ----------
@@ -167,31 +166,10 @@ def learn_limits(rows: TrainingRows, unseen: Unseen, repeats: int = 1) -> Limits
     floor = max(float(np.median(unseen.distance)), 1e-6)
     residuals, difficulty = to_log(rows.barrier) - to_log(unseen.value), unseen.distance + floor
     ions, least = np.asarray(rows.ions), FEWEST_OF_AN_ION * repeats
-    level = _raised(residuals, difficulty, ions, unseen.fold, least)
+    level = raised_level(residuals, difficulty, ions, unseen.fold, level=LEVEL, least=least)
     made = calibrate(residuals, difficulty, ions.tolist(), level=level, least=least)
     calibration = replace(made, level=LEVEL)
     return Limits(float(np.quantile(unseen.distance, INSIDE)), floor, calibration)
-
-
-def _raised(
-    residuals: NDArray[np.float64],
-    difficulty: NDArray[np.float64],
-    ions: NDArray[np.str_],
-    fold: NDArray[np.int64],
-    least: int,
-) -> float:
-    """The level whose quantiles, learned on the other folds, cover the share that is promised."""
-    folds = np.unique(fold)
-    for level in _LEVELS if len(folds) > 1 else ():
-        covered = 0
-        for k in folds:
-            mine, others = fold == k, fold != k
-            found = calibrate(residuals[others], difficulty[others], ions[others].tolist(), level=level, least=least)
-            low, high = found.of(ions[mine].tolist()).T * difficulty[mine]
-            covered += int(((residuals[mine] >= low) & (residuals[mine] <= high)).sum())
-        if covered >= LEVEL * len(residuals):
-            return float(level)
-    return LEVEL if len(folds) < 2 else float(_LEVELS[-1])
 
 
 class Judged(NamedTuple):

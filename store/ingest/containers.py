@@ -203,7 +203,7 @@ def _text(
     else:
         raise UnknownFormat(
             f"{PurePosixPath(name).name!r} is in none of the formats that are read: CIF, POSCAR, extended XYZ, JSON, "
-            "JSON Lines, ASE database, AMCSD, a table of hops (CSV), or an archive of these."
+            "JSON Lines, ASE database, AMCSD, a table of hops or conductivities (CSV), or an archive of these."
         )
 
 

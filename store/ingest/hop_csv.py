@@ -76,24 +76,35 @@ def csv_record(row: Row, beside: Beside, origin: Origin) -> Record:
     for column in _NEEDED:
         if column not in row.values:
             raise SourceError(f"The row has no {column}.")
-    name = inner_name(row.values["structure_file"])
-    found = list(islice(beside.split(name, beside.read(name)), 2))
-    structure = found[0]
-    if isinstance(structure, BadRecord):
-        raise SourceError(f"The structure file {name!r} cannot be read: {structure.error.message}")
-    if len(found) > 1:
-        raise SourceError(f"The structure file {name!r} holds more than one structure: which is meant cannot be told.")
     content = canonical({
         "header": row.header,
         "row": row.line,
         "delimiter": row.delimiter,
-        "structure": {"file": name, "format": structure.format, **_packed(structure.content)},
+        "structure": structure_beside(row.values["structure_file"], beside),
     })  # fmt: skip
     read_hop_csv(content)  # a broken row is told now, with its line, not when barriers are built
     own = row.values.get("id")
     licence, references = row.values.get("licence"), tuple(reference_of(row.values.get("doi")))
     identity = own if own and own.isprintable() and len(own) <= 300 else None
     return Record("hop-csv", content, identity, origin, licence=licence, references=references)
+
+
+def structure_beside(name: str, beside: Beside) -> dict[str, str]:
+    """Take the one structure of a file that a row names, to be kept with the row: ``{"file", "format", "content"}``.
+
+    Raises
+    ------
+    SourceError
+        The file is missing, unreadable, elsewhere, or holds several structures.
+    """
+    name = inner_name(name)
+    found = list(islice(beside.split(name, beside.read(name)), 2))
+    structure = found[0]
+    if isinstance(structure, BadRecord):
+        raise SourceError(f"The structure file {name!r} cannot be read: {structure.error.message}")
+    if len(found) > 1:
+        raise SourceError(f"The structure file {name!r} holds more than one structure: which is meant cannot be told.")
+    return {"file": name, "format": structure.format, **_packed(structure.content)}
 
 
 def _packed(content: bytes) -> dict[str, str]:
@@ -178,7 +189,7 @@ def _places(
 ) -> tuple[Any, NDArray[np.float64], NDArray[np.float64]]:
     start = np.array([_number(row, f"start_{axis}") for axis in "xyz"])
     end = np.array([_number(row, f"end_{axis}") for axis in "xyz"])
-    read = read_record(str(structure.get("format")), _unpacked(structure))
+    read = read_record(str(structure.get("format")), kept_content(structure))
     warnings.extend(read.warnings)
     image = str(row.get("image", "given")).casefold()
     if image == "shortest":
@@ -192,7 +203,14 @@ def _places(
     return host, start, end
 
 
-def _unpacked(structure: dict[str, Any]) -> bytes:
+def kept_content(structure: dict[str, Any]) -> bytes:
+    """Bytes of a structure as :func:`structure_beside` keeps it.
+
+    Raises
+    ------
+    SourceError
+        They are damaged.
+    """
     if isinstance(structure.get("content"), str):
         return str(structure["content"]).encode("utf-8", "surrogatepass")
     try:

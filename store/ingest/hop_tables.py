@@ -1,9 +1,9 @@
-"""Tables of hops (CSV) and the files beside them that they name.
+"""Tables of hops and of conductivities (CSV) and the files beside them that they name.
 
-Two layouts are known by their header: the documented table (:mod:`store.ingest.hop_csv`) and the index of LiTraj's
-nebDFT2k (:mod:`store.ingest.hop_litraj`). A row and what it names become one record that can be read on its own. A file
-that a table names belongs to the hop: :func:`named_files` tells the walk through a folder not to take it in again as a
-structure.
+Three layouts are known by their header: the documented tables (:mod:`store.ingest.hop_csv`,
+:mod:`store.ingest.conductivity_csv`) and the index of LiTraj's nebDFT2k (:mod:`store.ingest.hop_litraj`). A row and what it
+names become one record that can be read on its own. A file that a table names belongs to the record: :func:`named_files` tells
+the walk through a folder not to take it in again as a structure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from store.errors import EmptySource, IonatlasError, SourceError, UnknownFormat
 from store.ingest.common import decode
@@ -57,7 +57,7 @@ class Row:
 
 
 def table_kind(header: str) -> tuple[str, str] | None:
-    """Recognise a table of hops by its header.
+    """Recognise a table by its header.
 
     Returns
     -------
@@ -70,9 +70,13 @@ def table_kind(header: str) -> tuple[str, str] | None:
     ('hop-csv', ';')
     >>> table_kind("material_id,edge_id,chemsys,em_dft")
     ('litraj-neb', ',')
+    >>> table_kind("id,composition,sigma,unit")
+    ('conductivity-csv', ',')
     """
     for delimiter in DELIMITERS:
         columns = {name.casefold() for name in _cells(header, delimiter) or []}
+        if columns & {"composition", "formula"} and columns & {"sigma", "log10_sigma"}:
+            return "conductivity-csv", delimiter
         if {"working_ion", "structure_file"} <= columns:
             return "hop-csv", delimiter
         if {"edge_id", "em_dft"} <= columns:
@@ -83,7 +87,7 @@ def table_kind(header: str) -> tuple[str, str] | None:
 def table_records(
     stream: BinaryIO, name: str, origin: Origin, limits: Limits, beside: Beside | None
 ) -> Iterator[Record | BadRecord]:
-    """Yield the hops of a table; a broken row, or one whose file is missing or unreadable, is a bad record.
+    """Yield the records of a table; a broken row, or one whose file is missing or unreadable, is a bad record.
 
     Parameters
     ----------
@@ -103,6 +107,7 @@ def table_records(
     UnknownFormat
         The header is of no table that is known.
     """
+    from store.ingest.conductivity_csv import conductivity_record
     from store.ingest.hop_csv import csv_record
     from store.ingest.hop_litraj import litraj_record
 
@@ -111,12 +116,17 @@ def table_records(
         yield too_large(origin, len(content), hashlib.sha256(content).hexdigest(), limits.document)
         return
     kind, rows = _rows(content, name)
-    if beside is None:
+    if beside is None and kind != "conductivity-csv":
         raise SourceError(
             f"The table {PurePosixPath(name).name!r} names files beside it, which cannot be found within a tar archive.",
             mend="unpack the archive, or give it as a zip",
         )
-    make = csv_record if kind == "hop-csv" else litraj_record
+    makers: dict[str, Any] = {
+        "hop-csv": csv_record,
+        "litraj-neb": litraj_record,
+        "conductivity-csv": conductivity_record,
+    }
+    make = makers[kind]
     found = False
     for number, row, problem in rows:
         found = True
@@ -134,7 +144,7 @@ def table_records(
 
 
 def named_files(content: bytes, name: str) -> set[str]:
-    r"""Names of the files that a table names, relative to it; empty where it is no table of hops.
+    r"""Names of the files that a table names, relative to it; empty where it is no table that is known.
 
     Parameters
     ----------
@@ -219,7 +229,8 @@ def _rows(content: bytes, name: str) -> tuple[str, Iterator[tuple[int, Row, Sour
     if kind is None:
         raise UnknownFormat(
             f"The table {PurePosixPath(name).name!r} is none of hops: its header needs the columns working_ion and "
-            f"structure_file (docs/hops.md), or edge_id and em_dft (LiTraj). It begins {header[:120]!r}."
+            f"structure_file (docs/hops.md), or edge_id and em_dft (LiTraj). Nor is it one of conductivities: composition and "
+            f"sigma or log10_sigma (docs/conductivity-data.md). It begins {header[:120]!r}."
         )
     return kind[0], _each(header, filled[1:], kind[1])
 

@@ -26,6 +26,8 @@ _UNIFORM_STRUCTURE: Final = re.compile(rb'"structure":(?:\{"lattice":|null)')
 # A host with the ends of a hop begins just so; it is no structure.
 _HOP: Final = re.compile(rb'"(?:start|end)_frac"')
 _BLANKS: Final = re.compile(r"[ \t\r\n,]*")
+# A measured conductivity, or one asked for, may have a structure, and is none.
+_CONDUCTIVITY: Final = re.compile(rb'"(?:log10_sigma|sigma_S_cm|sigma|temperature_K)"')
 # Documents that hold several hops, and the format of one.
 _DOCUMENTS: Final = {"mp-migration-graph": "mp-migration-graph", "mp-neb-pathway": "mp-neb", "mp-neb": "mp-neb"}
 _OPTIMADE_LINES: Final = frozenset({"info", "links", "references"})
@@ -101,7 +103,7 @@ def jsonl_records(stream: BinaryIO, origin: Origin, limits: Limits) -> Iterator[
         if number == 1:
             line = line.removeprefix(UTF8_MARK)
         match = _UNIFORM.match(line)
-        if match and line.endswith(b"}") and _UNIFORM_STRUCTURE.search(line) and not _is_hop(line):
+        if match and line.endswith(b"}") and _UNIFORM_STRUCTURE.search(line) and not _is_no_structure(line):
             try:
                 name, provider = match[1].decode(), match[2].decode()
             except UnicodeDecodeError as error:
@@ -112,8 +114,11 @@ def jsonl_records(stream: BinaryIO, origin: Origin, limits: Limits) -> Iterator[
             yield from _line(line, here)
 
 
-def _is_hop(line: bytes) -> bool:
-    return b'_frac"' in line and _HOP.search(line) is not None  # the first test costs next to nothing
+def _is_no_structure(line: bytes) -> bool:
+    # The plain searches cost next to nothing.
+    if b'_frac"' in line and _HOP.search(line) is not None:
+        return True
+    return (b"sigma" in line or b"temperature_K" in line) and _CONDUCTIVITY.search(line) is not None
 
 
 def _line(line: bytes, here: Origin) -> Iterator[Record | BadRecord]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from store.errors import SourceTooLarge
-from store.ingest.hop_readers import HOP_FORMATS
+from store.ingest.kinds import kind_of
 from store.ingest.limits import RECORD_LIMIT
 from store.ingest.records import BadRecord, Record
 from store.provenance import content_hash, describe_error
@@ -184,11 +184,11 @@ class Plan:
 
 
 def _kind(document: Mapping[str, Any]) -> str:
-    return "hop" if document.get("format") in HOP_FORMATS else "structure"
+    return kind_of(document.get("format"))
 
 
 def other_ids(batch: Iterable[Prepared], stored: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Ids that records take when theirs belongs to another provider, or to a hop: what must be looked up besides.
+    """Ids that records take when theirs belongs to another provider, or another kind of record: to be looked up besides.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def other_ids(batch: Iterable[Prepared], stored: Mapping[str, Mapping[str, Any]]
 
 
 def _clashes(prepared: Prepared, there: Mapping[str, Any]) -> bool:
-    """Whether the id belongs to something else: a record of another provider, or a hop where this is a structure."""
+    """Whether the id belongs to something else: a record of another provider or kind."""
     return (
         prepared.own_id
         and (there.get("provider") != prepared.document["provider"] or _kind(there) != _kind(prepared.document))

@@ -48,14 +48,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One structure, or one hop of an ion, as it was given: bytes of a known format.
+    """One structure, one hop of an ion, or one conductivity, as it was given: bytes of a known format.
 
     Attributes
     ----------
     format : str
-        One of :data:`store.ingest.readers.FORMATS` (structures) or :data:`store.ingest.hop_readers.HOP_FORMATS`.
+        One of :data:`store.ingest.readers.FORMATS` (structures), :data:`store.ingest.hop_readers.HOP_FORMATS` or
+        :data:`store.ingest.conductivity_readers.CONDUCTIVITY_FORMATS`.
     content : bytes
-        Exactly as given; of a hop in a table, or in a document of several, a JSON object with the parts it needs.
+        Exactly as given; of a row of a table, or in a document of several, a JSON object with the parts it needs.
     id : str or None
         The provider's own id, where the record carries one.
     origin : Origin

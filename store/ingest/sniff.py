@@ -32,6 +32,9 @@ _SUFFIXES: Final = {
     ".tsv": "csv",
 }
 _NEB: Final = frozenset({"forward_barrier", "barrier_analysis", "neb_method", "energies"})
+_CONDUCTIVITIES: Final = frozenset({"log10_sigma", "sigma_S_cm"})
+_UNITS: Final = frozenset({"unit", "units"})
+_COMPOSITIONS: Final = frozenset({"formula", "composition", "reduced_formula"})
 _CIF: Final = re.compile(rb"(?mi)^\s*data_\S*\s")
 _NUMBERS: Final = rb"[ \t]*[-+.\d][-+.\deE]*(?:[ \t]+[-+.\d][-+.\deE]*)"
 _POSCAR: Final = re.compile(
@@ -128,7 +131,7 @@ class Claim(NamedTuple):
 
 
 def classify(value: Any) -> Claim | None:
-    """Recognise a JSON object that holds one structure, or hops.
+    """Recognise a JSON object that holds one structure, hops, or a conductivity.
 
     Examples
     --------
@@ -146,6 +149,9 @@ def classify(value: Any) -> Claim | None:
     hops = hop_document(value)
     if hops is not None:
         return Claim(hops)
+    if is_conductivity(value):  # with or without a structure, which is then that of what was measured
+        terms = value.get("licence") or value.get("license")
+        return Claim("conductivity-json", _text(value.get("id")), _text(value.get("source")), _text(terms))
     if value.get("type") == "structures" and isinstance(value.get("attributes"), dict):
         return Claim("optimade-json", _text(value.get("id")))
     if "material_id" in value and "structure" in value:
@@ -160,6 +166,21 @@ def classify(value: Any) -> Claim | None:
         terms = value.get("licence") or value.get("license")
         return Claim("uniform-json", _text(value.get("id")), _text(value.get("source")), _text(terms))
     return None
+
+
+def is_conductivity(value: dict[str, Any]) -> bool:
+    """Recognise a measured conductivity, or one that is asked for: by its value, or by temperature and ion.
+
+    Examples
+    --------
+    >>> is_conductivity({"formula": "Li3N", "log10_sigma": -3.2}), is_conductivity({"formula": "Li3N", "sigma": 1})
+    (True, False)
+    >>> is_conductivity({"formula": "Li3N", "working_ion": "Li", "temperature_K": 300, "structure": None})
+    True
+    """
+    if not _CONDUCTIVITIES.isdisjoint(value) or ("sigma" in value and not _UNITS.isdisjoint(value)):
+        return True
+    return "temperature_K" in value and "working_ion" in value and not _COMPOSITIONS.isdisjoint(value)
 
 
 def hop_document(value: dict[str, Any]) -> str | None:

@@ -34,6 +34,8 @@ COMMANDS = (
     "channels",
     "predict",
     "train",
+    "compare",
+    "explain",
     "neb",
     "fields",
     "picture",

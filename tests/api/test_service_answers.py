@@ -272,6 +272,9 @@ def test_status_tells_counts_builds_failures_and_indexes(service: Service) -> No
         "channels": 8,
         "barriers": 0,
         "predictions": 8,
+        "topology": 8,
+        "conductivities": 0,
+        "conductivity_predictions": 2,
         "candidates": 11,
     }
     assert told["structures"].failed == 1

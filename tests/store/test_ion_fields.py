@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from store.documents import CandidateDocument, ChannelsDocument, PredictionsDocument
+from store.documents import (
+    CandidateDocument,
+    ChannelsDocument,
+    ConductivityPredictionsDocument,
+    PredictionsDocument,
+    TopologyDocument,
+)
 from store.fields import FIELDS, candidate_fields, nearest, shown_fields
 from store.ion_fields import INDEXED_IONS, IONS, PATTERNS
 from store.schema import index_models
@@ -15,9 +21,12 @@ MOST_INDEXES = 64
 
 def test_every_ion_has_the_same_fields() -> None:
     by_ion = {ion: [field for field in candidate_fields() if field.ion == ion] for ion in IONS}
-    patterns = {tuple(field.pattern for field in fields) for fields in by_ion.values()}
-    assert len(patterns) == 1
-    assert len(patterns.pop()) == len(PATTERNS)
+    for ion, fields in by_ion.items():
+        assert [field.pattern for field in fields] == [f"<ion>_{row.suffix}" for row in PATTERNS if ion in row.ions]
+    shared = [row for row in PATTERNS if row.ions == IONS]
+    assert {len(fields) for ion, fields in by_ion.items() if ion != "Li"} == {len(shared)}
+    # What the lists show of all ions is shown by the first one's fields: it must have them all.
+    assert len(by_ion[IONS[0]]) == len(PATTERNS)
     for ion, fields in by_ion.items():
         for field in fields:
             assert field.name.startswith(f"{ion.lower()}_")
@@ -25,7 +34,12 @@ def test_every_ion_has_the_same_fields() -> None:
 
 
 def test_each_is_copied_from_a_field_of_the_documents_of_an_ion() -> None:
-    documents = {"channels": ChannelsDocument, "predictions": PredictionsDocument}
+    documents = {
+        "channels": ChannelsDocument,
+        "predictions": PredictionsDocument,
+        "topology": TopologyDocument,
+        "conductivity_predictions": ConductivityPredictionsDocument,
+    }
     seen = set()
     for field in candidate_fields():
         if field.ion:
@@ -44,15 +58,20 @@ def test_the_indexes_stay_within_what_mongodb_allows() -> None:
     for ion in INDEXED_IONS:
         assert f"ionatlas_{ion.lower()}_channel_r2__id_energy_above_hull" in names
         assert f"ionatlas_{ion.lower()}_migration_energy__id_energy_above_hull" in names
+        assert f"ionatlas_{ion.lower()}_topology_ion_layers__id_energy_above_hull" in names
+    assert "ionatlas_li_conductivity__id_energy_above_hull" in names
+    assert "ionatlas_na_conductivity__id_energy_above_hull" not in names
     assert not any(name.startswith("ionatlas_cs_") for name in names)
 
 
 def test_lists_show_what_every_ion_has_once() -> None:
     names = [name for name, _, _ in shown_fields()]
-    assert len(names) == len(set(names)) < 75
+    assert len(names) == len(set(names)) < 80
     assert "<ion>_channel_r1" in names
     assert not any(name.startswith("li_") for name in names)
-    assert [name for name, _, _ in shown_fields("K")] == [f"k_{pattern.suffix}" for pattern in PATTERNS]
+    assert [name for name, _, _ in shown_fields("K")] == [
+        f"k_{pattern.suffix}" for pattern in PATTERNS if "K" in pattern.ions
+    ]
     assert all("{" not in meaning for _, _, meaning in shown_fields())
 
 
@@ -70,6 +89,10 @@ def test_lists_show_what_every_ion_has_once() -> None:
         ("barrier", "li_migration_energy"),
         ("na_migration_enrgy", "na_migration_energy"),
         ("migration_energy_2", "li_migration_energy_2"),
+        ("conductivity", "li_conductivity"),
+        ("sigma", "li_conductivity"),
+        ("na_topology_layers", "na_topology_ion_layers"),
+        ("ion_layers", "li_topology_ion_layers"),
     ],
 )
 def test_nearest_names(typed: str, meant: str) -> None:

@@ -1,0 +1,1 @@
+"""Measured conductivities: read, normalised, linked to structures and to each other."""

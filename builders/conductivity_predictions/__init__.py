@@ -1,0 +1,1 @@
+"""Predicted ionic conductivity of every structure that holds lithium."""
