@@ -40,6 +40,7 @@ def demo(
         _ask()
         _channels(folder)
         _barriers()
+        _conductivity(folder)
         _change_one()
         _draw(folder)
     finally:
@@ -137,6 +138,17 @@ def _barriers() -> None:
     _run("predict", "migration-energy", _triphylite(), "--ion", "Li")
 
 
+def _conductivity(folder: Path) -> None:
+    _say("7. A question about conductivity: which lithium minerals should conduct best at room temperature, and why?")
+    wanted = (
+        'li_conductivity > -30 AND li_conductivity_in_domain = TRUE AND NOT elements HAS "H" '
+        'AND NOT flags HAS "hydrogen not located"'
+    )
+    fields = "name,formula,li_conductivity,li_conductivity_lower,li_conductivity_upper,li_migration_energy"
+    _run("query", wanted, "--fields", fields, "--sort=-li_conductivity", "--limit", "6", "--unique")
+    _run("explain", "conductivity", _triphylite(), "--png", str(folder / "explained.png"))
+
+
 def _triphylite() -> str:
     from store.connection import connect
     from store.settings import load_settings
@@ -154,7 +166,7 @@ def _change_one() -> None:
 
     database = connect(load_settings())
     _say(
-        f"7. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
+        f"8. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
     )
     key = _give_changed(database)
     _run("build", "--explain", "--ion", "Li", "--ion", "Na")
@@ -193,7 +205,7 @@ def _give_changed(database: Database[dict[str, Any]]) -> str:
 
 
 def _draw(folder: Path) -> None:
-    _say("8. Pictures.")
+    _say("9. Pictures.")
     from store.connection import connect
     from store.settings import load_settings
 
