@@ -42,7 +42,7 @@ def stored_records(service: Callable[[], Service] | None) -> Iterator[Conductivi
     if not documents:
         raise UsageError(
             "The store holds no conductivities.",
-            mend="ionatlas ingest FILE and ionatlas build, or name the file: ionatlas compare conductivity FILE",
+            mend="ionatlas ingest FILE and ionatlas build, or name a file after the command",
         )
     for document in documents:
         yield _record(document)
