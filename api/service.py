@@ -253,9 +253,8 @@ class Service:
         from store.crystal import Crystal
 
         if kind == "given":
-            from store.ingest.conductivity_readers import CONDUCTIVITY_FORMATS, read_conductivity
-            from store.ingest.hop_readers import HOP_FORMATS, read_hop
-            from store.ingest.readers import read_record
+            from store.ingest.kinds import CONDUCTIVITY_FORMATS, HOP_FORMATS
+            from store.ingest.readers import read_conductivity, read_hop, read_record
 
             projection = {"format": 1, "content": 1}
             source = self.call(lambda database: database["sources"].find_one({"_id": id}, projection))

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from store.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+
+def page_file(path: str | Path) -> Path:
+    """Return the file of a page.
+
+    Raises
+    ------
+    UsageError
+        It is not named as one.
+
+    Examples
+    --------
+    >>> page_file("salt.html").name
+    'salt.html'
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            f"Pages are written as HTML, and {target.name} is named otherwise.", mend=f"--html {target.stem}.html"
+        )
+    return target
 
 
 @contextlib.contextmanager

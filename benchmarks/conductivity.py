@@ -34,7 +34,7 @@ from builders.conductivity.features import FEATURES, NAMES
 from builders.conductivity.members import SITES_SHARE, blend, make_trees
 from builders.conductivity.model import bounded, single
 from builders.conductivity.rows import TrainingRows, gather
-from builders.conductivity.train import Unseen, as_less_known, fit, judge, predict_unseen
+from builders.conductivity.train import as_less_known, fit, judge, predict_unseen
 from builders.learning.censored import bounded_scores, errors
 from builders.learning.scaling import BoundedScaler
 from builders.learning.splits import Fold, group_folds
@@ -60,7 +60,7 @@ class Task:
 
 
 def load() -> Task:
-    from store.ingest.conductivity_readers import read_conductivity
+    from store.ingest.readers import read_conductivity
 
     with gzip.open(data_folder() / "ionic" / "conductivity.jsonl.gz") as lines:
         records = [read_conductivity("conductivity-json", line.strip()) for line in lines]
@@ -230,7 +230,7 @@ def intervals(task: Task, groups: Any) -> dict[str, Any]:
     from builders.conductivity.card import scores_of
 
     rows, asked = task.rows, as_less_known(task.rows)
-    unseen: Unseen = predict_unseen(rows, group_folds(groups, FOLDS, 0), 0, None, asked)
+    unseen = predict_unseen(rows, group_folds(groups, FOLDS, 0), 0, None, asked)
     found = scores_of(rows, asked, unseen)
     bounds = rows.kind != 0
     lower = judge(asked, unseen).lower[: len(rows)]

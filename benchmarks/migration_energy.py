@@ -31,9 +31,11 @@ from builders.learning.ordinal import OrdinalSVC
 from builders.learning.scores import bootstrap, scores
 from builders.learning.splits import Fold, group_folds, random_folds
 from builders.learning.svr import PolynomialSVR
-from builders.migration.card import THRESHOLD, mean_scores, scores_of
-from builders.migration.train import TrainingRows, Unseen, fit, used
-from store.ingest.hop_readers import read_hop
+from builders.migration.card import THRESHOLD, scores_of
+from builders.migration.train import TrainingRows, fit, used
+from builders.models.card import mean_scores
+from builders.models.training import Unseen
+from store.ingest.readers import read_hop
 
 FOLDS = 5
 MERGED = {"SPINELS": "SPINEL", "TAVORITE-type": "TAVORITE"}

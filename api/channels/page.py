@@ -6,16 +6,15 @@ The page is one file that needs no network: plotly's program is in it.
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from api.channels.figure import channel_figure
 from api.channels.tables import hop_table, void_table
-from api.whole_files import written_whole
-from store.errors import UsageError
+from api.whole_files import page_file, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from api.channels.report import ChannelReport
     from api.channels.scene import Scene
@@ -59,11 +58,7 @@ def channel_page(report: ChannelReport, scene: Scene, labels: Labels, path: str 
     UsageError
         The file cannot be written, or is not named as a page.
     """
-    target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(
-            f"Pages are written as HTML, and {target.name} is named otherwise.", mend=f"--html {target.stem}.html"
-        )
+    target = page_file(path)
     from plotly.io import to_html
 
     body = to_html(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  (typer reads the annotations)
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from api.cli.output import console, message, print_table, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from api.conductivity.report import ConductivityReport
     from api.migration.report import MigrationReport
@@ -52,13 +52,13 @@ def migration_energy(
     ionatlas predict migration-energy hops.jsonl.gz --json > predicted.jsonl
     """  # noqa: D301  (\\b keeps the lines of the examples)
     from api.migration import migration_energy as predict_crystal
-    from api.migration.files import open_file
+    from api.row_files import open_hops
 
-    opened = open_file(source)
+    opened = open_hops(source)
     if opened is not None:
         from api.migration.rows import answers
 
-        _rows(answers(opened, ion, model, workers), opened.name, as_json)
+        _rows(answers(opened, ion, model, workers), opened.name, as_json, _HOPS)
         return
     report = predict_crystal(source, ion, model=model)
     if as_json:
@@ -94,14 +94,15 @@ def conductivity(
     ionatlas predict conductivity compounds.jsonl.gz --json > predicted.jsonl
     """  # noqa: D301  (\\b keeps the lines of the examples)
     from api.conductivity import conductivity as predict_crystal
-    from api.conductivity.files import open_file
+    from api.row_files import open_compounds
 
-    opened = open_file(source)
+    opened = open_compounds(source)
     if opened is not None:
-        from api.conductivity.model import get_model
         from api.conductivity.rows import answers
+        from api.models import get_model
+        from builders.conductivity.model import ConductivityModel
 
-        _compounds(answers(opened.rows, get_model(model)), opened.name, as_json)
+        _rows(answers(opened.rows, get_model(ConductivityModel, model)), opened.name, as_json, _COMPOUNDS)
         return
     report = predict_crystal(source, model=model)
     if as_json:
@@ -119,7 +120,15 @@ def _say(report: ConductivityReport) -> None:
         console().print(Text(sentence))
 
 
-def _compounds(answers: Iterable[dict[str, Any]], name: str, as_json: bool) -> None:
+class _Table(NamedTuple):
+    """How answers to rows are shown: headings (text, whether numbers stand below), cells of one answer, what the rows are."""
+
+    headings: Sequence[tuple[str, bool]]
+    cells: Callable[[dict[str, Any]], list[str]]
+    what: str
+
+
+def _rows(answers: Iterable[dict[str, Any]], name: str, as_json: bool, table: _Table) -> None:
     import sys
 
     from api.cli.progress import RecordProgress
@@ -133,18 +142,24 @@ def _compounds(answers: Iterable[dict[str, Any]], name: str, as_json: bool) -> N
             if as_json:
                 sys.stdout.write(to_json(answer) + "\n")
             else:
-                kept.append(_compound_cells(answer))
+                kept.append(table.cells(answer))
             progress(done, None)
     if not as_json:
-        headings = [
-            ("id", False),
-            ("log10 S/cm", True),
-            ("90 % interval", False),
-            ("from", False),
-            ("in domain", False),
-        ]
-        print_table(headings, kept)
-    _tell_failed(failed, done, "rows")
+        print_table(table.headings, kept)
+    _tell_failed(failed, done, table.what)
+
+
+def _hop_cells(answer: dict[str, Any]) -> list[str]:
+    if "error" in answer:
+        return [answer["id"], answer["ion"] or "–", "–", "–", "–", f"error: {answer['error']}"]
+    return [
+        answer["id"],
+        answer["ion"],
+        f"{answer['length']:.3f}",
+        f"{answer['value']:.2f}",
+        f"{answer['lower']:.2f} to {answer['upper']:.2f}",
+        _in_domain(answer),
+    ]
 
 
 def _compound_cells(answer: dict[str, Any]) -> list[str]:
@@ -155,46 +170,27 @@ def _compound_cells(answer: dict[str, Any]) -> list[str]:
         f"{answer['value']:.2f}",
         f"{answer['lower']:.1f} to {answer['upper']:.1f}",
         answer["known"],
-        "yes" if answer["in_domain"] else f"no: {answer.get('reason') or 'unlike the training set'}",
+        _in_domain(answer),
     ]
 
 
-def _rows(answers: Iterable[dict[str, Any]], name: str, as_json: bool) -> None:
-    import sys
-
-    from api.cli.progress import RecordProgress
-
-    kept: list[list[str]] = []
-    done = failed = 0
-    with RecordProgress(name, after=2.0) as progress:
-        for answer in answers:
-            done += 1
-            failed += "error" in answer
-            if as_json:
-                sys.stdout.write(to_json(answer) + "\n")
-            else:
-                kept.append(_cells(answer))
-            progress(done, None)
-    if not as_json:
-        headings = [
-            ("id", False), ("ion", False), ("length [Å]", True), ("barrier [eV]", True), ("90 % interval", False),
-            ("in domain", False),
-        ]  # fmt: skip
-        print_table(headings, kept)
-    _tell_failed(failed, done)
+def _in_domain(answer: dict[str, Any]) -> str:
+    return "yes" if answer["in_domain"] else f"no: {answer.get('reason') or 'unlike the training set'}"
 
 
-def _cells(answer: dict[str, Any]) -> list[str]:
-    if "error" in answer:
-        return [answer["id"], answer["ion"] or "–", "–", "–", "–", f"error: {answer['error']}"]
-    return [
-        answer["id"],
-        answer["ion"],
-        f"{answer['length']:.3f}",
-        f"{answer['value']:.2f}",
-        f"{answer['lower']:.2f} to {answer['upper']:.2f}",
-        "yes" if answer["in_domain"] else f"no: {answer.get('reason') or 'unlike the training set'}",
-    ]
+_HOPS = _Table(
+    (
+        ("id", False), ("ion", False), ("length [Å]", True), ("barrier [eV]", True), ("90 % interval", False),
+        ("in domain", False),
+    ),
+    _hop_cells,
+    "hops",
+)  # fmt: skip
+_COMPOUNDS = _Table(
+    (("id", False), ("log10 S/cm", True), ("90 % interval", False), ("from", False), ("in domain", False)),
+    _compound_cells,
+    "rows",
+)
 
 
 def _tell_failed(failed: int, total: int, what: str = "hops") -> None:

@@ -12,8 +12,9 @@ from api.cli.output import console, message, print_table, sensible, to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from api.conductivity.train import Trained as TrainedConductivity
-    from api.migration.train import Trained
+    from api.migration.train import Gathered
+    from api.training import Trained
+    from builders.conductivity.rows import Gathered as Conductivities
 
 _COLUMNS = {
     "mae": "MAE [eV]", "rmse": "RMSE [eV]", "r2": "R2", "accuracy": "right at 0.65 eV", "coverage": "in the interval",
@@ -45,12 +46,13 @@ def migration_energy(
     ionatlas predict migration-energy LiFePO4.cif --model my-model
     """  # noqa: D301  (\\b keeps the lines of the examples)
     from api.cli.progress import RecordProgress
-    from api.migration.train import default_folder, train_migration_energy
+    from api.migration.train import train_migration_energy
+    from api.training import default_folder
     from store.connection import connect
     from store.settings import load_settings
 
     settings = load_settings()
-    folder = output or default_folder(settings)
+    folder = output or default_folder(settings, "migration-energy")
     with RecordProgress("training", after=2.0, unit="steps") as progress:
         trained = train_migration_energy(connect(settings), folder, seed=seed, progress=progress)
     if as_json:
@@ -93,10 +95,11 @@ def conductivity(
     ionatlas predict conductivity Li7La3Zr2O12.cif --model my-model
     """  # noqa: D301  (\\b keeps the lines of the examples)
     from api.cli.progress import RecordProgress
-    from api.conductivity.train import default_folder, train_conductivity
+    from api.conductivity.train import train_conductivity
+    from api.training import default_folder
     from store.settings import load_settings
 
-    folder = output or default_folder(load_settings())
+    folder = output or default_folder(load_settings(), "conductivity")
     with RecordProgress("training", after=2.0, unit="steps") as progress:
         trained = train_conductivity(source, folder, seed=seed, progress=progress)
     if as_json:
@@ -107,7 +110,7 @@ def conductivity(
     message(f"to predict with it: --model {folder}, or IONATLAS_CONDUCTIVITY_MODEL={folder} for builds too")
 
 
-def _print_conductivity(trained: TrainedConductivity) -> None:
+def _print_conductivity(trained: Trained[Conductivities]) -> None:
     from rich.text import Text
 
     data, screen = trained.card["data"], console()
@@ -120,7 +123,7 @@ def _print_conductivity(trained: TrainedConductivity) -> None:
     print_table(headings, rows)
 
 
-def _print(trained: Trained) -> None:
+def _print(trained: Trained[Gathered]) -> None:
     from rich.text import Text
 
     gathered, screen = trained.gathered, console()

@@ -144,8 +144,9 @@ def _value(record: ConductivityRecord, bounds: str) -> float:
 
 
 def _of_file(path: Path, out: Counter[str], faults: list[str]) -> Iterator[ConductivityRecord]:
-    from store.ingest.conductivity_readers import CONDUCTIVITY_FORMATS, read_conductivity
     from store.ingest.containers import read_records
+    from store.ingest.kinds import CONDUCTIVITY_FORMATS
+    from store.ingest.readers import read_conductivity
     from store.ingest.records import BadRecord
 
     if path.is_dir():

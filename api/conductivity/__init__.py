@@ -68,14 +68,15 @@ def conductivity(
     import numpy as np
 
     from api.channels.source import read_source
-    from api.conductivity.files import open_file
-    from api.conductivity.model import get_model
+    from api.models import get_model
+    from api.row_files import open_compounds
     from builders.conductivity.features import describe, has_structure
+    from builders.conductivity.model import ConductivityModel
     from builders.conductivity.rows import strata
     from builders.structures.formulas import describe_composition, formula_units
     from builders.structures.validation import validate
 
-    given = open_file(source)
+    given = open_compounds(source)
     if given is not None:
         raise UsageError(
             f"{given.name} holds rows of compounds, and a crystal is wanted.",
@@ -83,7 +84,7 @@ def conductivity(
         )
     name, read = read_source(source, service)
     crystal = validate(read).crystal
-    loaded = get_model(model)
+    loaded = get_model(ConductivityModel, model)
     row = describe(crystal.amounts(), crystal)[None]
     known = has_structure(row)
     told = loaded.predict(row, known)
@@ -129,16 +130,17 @@ def conductivities(source: str | Path, *, model: str | Path | ConductivityModel 
     >>> [answer["value"] for answer in conductivities("rows.jsonl")]              # doctest: +SKIP
     [-3.3, -6.1]
     """
-    from api.conductivity.files import open_file
-    from api.conductivity.model import get_model
     from api.conductivity.rows import answers
+    from api.models import get_model
+    from api.row_files import open_compounds
+    from builders.conductivity.model import ConductivityModel
 
-    given = open_file(source)
+    given = open_compounds(source)
     if given is None:
         raise UsageError(
             f"{source} holds no rows of compounds.", mend=f"conductivity({str(source)!r}) predicts a crystal"
         )
-    return answers(given.rows, get_model(model))
+    return answers(given.rows, get_model(ConductivityModel, model))
 
 
 __all__ = ["ConductivityReport", "conductivities", "conductivity"]

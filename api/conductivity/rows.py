@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from api.conductivity.files import CompoundRow
+    from api.row_files import FileRow
     from builders.conductivity.model import ConductivityModel
 
 Answer = dict[str, Any]
@@ -31,7 +31,7 @@ class Described(NamedTuple):
     warning: str = ""
 
 
-def answers(rows: Iterator[CompoundRow], model: ConductivityModel) -> Iterator[Answer]:
+def answers(rows: Iterator[FileRow], model: ConductivityModel) -> Iterator[Answer]:
     """Predict rows in their order.
 
     Yields
@@ -43,7 +43,7 @@ def answers(rows: Iterator[CompoundRow], model: ConductivityModel) -> Iterator[A
         yield from answer_rows(chunk, model)
 
 
-def answer_rows(rows: Sequence[CompoundRow], model: ConductivityModel) -> list[Answer]:
+def answer_rows(rows: Sequence[FileRow], model: ConductivityModel) -> list[Answer]:
     """Predict some rows with one call of the model."""
     from builders.conductivity.features import has_structure
     from builders.conductivity.rows import strata
@@ -79,10 +79,10 @@ def answer_rows(rows: Sequence[CompoundRow], model: ConductivityModel) -> list[A
     return made
 
 
-def describe_row(row: CompoundRow) -> Described:
+def describe_row(row: FileRow) -> Described:
     """Read and describe one row."""
     from builders.conductivity.features import describe_record
-    from store.ingest.conductivity_readers import read_conductivity
+    from store.ingest.readers import read_conductivity
 
     if row.error:
         return Described(None, row.error)

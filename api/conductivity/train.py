@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from api.training import save_trained
 from store.errors import IonatlasError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from api.service import Service
+    from api.training import Trained
     from builders.conductivity.rows import Gathered
     from store.conductivities import ConductivityRecord
-    from store.settings import Settings
 
 STORE: Final = "conductivities of a store"
-
-
-class Trained(NamedTuple):
-    """A trained model.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-    card : dict
-        Data, split, scores, seed.
-    gathered : Gathered
-        What was learned from and what was left out.
-    """
-
-    folder: Path
-    card: dict[str, Any]
-    gathered: Gathered
-
-
-def default_folder(settings: Settings) -> Path:
-    """Where a trained model is written unless told otherwise: in the user's data folder.
-
-    Examples
-    --------
-    >>> from store.settings import Settings
-    >>> default_folder(Settings(home=Path("/data"))).as_posix()
-    '/data/models/conductivity'
-    """
-    return settings.home / "models" / "conductivity"
 
 
 def train_conductivity(
@@ -54,7 +26,7 @@ def train_conductivity(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     service: Callable[[], Service] | None = None,
-) -> Trained:
+) -> Trained[Gathered]:
     """Train the model of conductivities and write its weights and card.
 
     Parameters
@@ -79,9 +51,6 @@ def train_conductivity(
     --------
     >>> train_conductivity("conductivity.jsonl.gz", Path("model")).card["scores"]         # doctest: +SKIP
     """
-    import json
-
-    from builders.conductivity.model import CARD, save_model
     from builders.conductivity.rows import gather
     from builders.conductivity.train import train
 
@@ -95,14 +64,7 @@ def train_conductivity(
         "licences": gathered.licences,
     }
     made = train(gathered.rows, seed=seed, progress=progress, about=about)
-    try:
-        save_model(made, folder)
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be written: {error.strerror or error}.", mend="--output FOLDER that can be written"
-        ) from None
-    return Trained(folder, card, gathered)
+    return save_trained(made, folder, gathered)
 
 
 def _of_store(service: Callable[[], Service] | None) -> Iterator[ConductivityRecord]:
@@ -119,10 +81,10 @@ def read_file(path: Path, unread: list[str]) -> Iterator[ConductivityRecord]:
     UsageError
         There is no such file.
     """
-    from api.conductivity.files import open_file
-    from store.ingest.conductivity_readers import read_conductivity
+    from api.row_files import open_compounds
+    from store.ingest.readers import read_conductivity
 
-    opened = open_file(path)
+    opened = open_compounds(path)
     if opened is None:
         raise UsageError(
             f"{str(path)!r} is no file of conductivities.", mend="ionatlas train conductivity conductivity.jsonl.gz"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,10 +12,11 @@ from api.channels.scene import CELL_EDGES
 from api.channels.style import SITE_RADIUS, atom_radius, pale
 from api.explain.scene import LOWERS, RAISES, make_scene
 from api.explain.words import HOLE_NAMES, about, signed
-from api.whole_files import written_whole
-from store.errors import UsageError
+from api.whole_files import page_file, written_whole
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from api.explain.report import ExplanationReport
     from api.explain.scene import DrawnKind, HoleScene
     from builders.explanation.model import CurvePart
@@ -39,11 +39,7 @@ def explanation_page(report: ExplanationReport, path: str | Path) -> Path:
     UsageError
         The file cannot be written, or is not named as a page.
     """
-    target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(
-            f"Pages are written as HTML, and {target.name} is named otherwise.", mend=f"--html {target.stem}.html"
-        )
+    target = page_file(path)
     from plotly.io import to_html
 
     options: dict[str, Any] = {"full_html": False, "config": {"displaylogo": False, "responsive": True}}

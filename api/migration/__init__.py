@@ -70,15 +70,16 @@ def migration_energy(
     '0.35 eV, 0.11 to 0.74'
     """
     from api.channels.source import choose_ion, read_source
-    from api.migration.files import HopFile, open_file
-    from api.migration.model import get_model
+    from api.models import get_model
+    from api.row_files import open_hops
     from builders.channels.analysis import analyse
+    from builders.migration.model import MigrationModel
     from builders.predictions.hops import predict_crystals
     from builders.structures.formulas import describe_composition, formula_units
     from builders.structures.validation import validate
 
-    given = open_file(source)
-    if isinstance(given, HopFile):
+    given = open_hops(source)
+    if given is not None:
         raise UsageError(
             f"{given.name} holds hops, and a crystal is wanted.", mend=f"hop_barriers({given.name!r}) predicts hops"
         )
@@ -86,7 +87,7 @@ def migration_energy(
     crystal = validate(read).crystal
     formula = describe_composition(crystal.amounts(), formula_units(crystal.species)).formula
     chosen = choose_ion(crystal, ion, name or formula, "predict migration-energy")
-    loaded = get_model(model)
+    loaded = get_model(MigrationModel, model)
     found = analyse(crystal, chosen)
     (barriers,) = predict_crystals(loaded, [found])
     return MigrationReport(name or formula, formula, found, barriers, loaded.id)
@@ -130,11 +131,11 @@ def hop_barriers(
     >>> [answer["value"] for answer in hop_barriers("hops.jsonl")]              # doctest: +SKIP
     [0.41, 0.87]
     """
-    from api.migration.files import HopFile, open_file
     from api.migration.rows import answers
+    from api.row_files import open_hops
 
-    given = open_file(source)
-    if not isinstance(given, HopFile):
+    given = open_hops(source)
+    if given is None:
         raise UsageError(
             f"{source} holds no hops.", mend=f"migration_energy({str(source)!r}) predicts those of a crystal"
         )

@@ -10,7 +10,7 @@ from collections import deque
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from api.migration.model import checked_folder
+from api.models import checked_folder
 from store.errors import IonatlasError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from api.migration.files import HopFile, HopRow
+    from api.row_files import FileRow, RowFile
     from builders.predictions.hops import Model
     from store.hops import HopRecord
 
@@ -34,13 +34,13 @@ AHEAD: Final = 3
 
 
 def answers(
-    file: HopFile, ion: str | None = None, model: str | Path | None = None, workers: int | None = None
+    file: RowFile, ion: str | None = None, model: str | Path | None = None, workers: int | None = None
 ) -> Iterator[Answer]:
     """Predict the hops of a file in its order.
 
     Parameters
     ----------
-    file : HopFile
+    file : RowFile
     ion : str, optional
         For rows without ``working_ion``.
     model : str or pathlib.Path, optional
@@ -59,19 +59,20 @@ def answers(
         There is no such model.
     """
     from api.work import usable_cores
-    from builders.predictions.weights import load
+    from builders.migration.model import MigrationModel
+    from builders.models.chosen import load
 
-    folder = checked_folder(model)
-    load(folder)  # a missing model is told before the first row
+    folder = checked_folder(MigrationModel, model)
+    load(MigrationModel, folder)  # a missing model is told before the first row
     return _stream(_chunks(file.rows), ion, folder, workers or usable_cores())
 
 
-def _chunks(rows: Iterator[HopRow]) -> Iterator[list[HopRow]]:
+def _chunks(rows: Iterator[FileRow]) -> Iterator[list[FileRow]]:
     while chunk := list(itertools.islice(rows, CHUNK)):
         yield chunk
 
 
-def _stream(chunks: Iterator[list[HopRow]], ion: str | None, folder: Path | None, workers: int) -> Iterator[Answer]:
+def _stream(chunks: Iterator[list[FileRow]], ion: str | None, folder: Path | None, workers: int) -> Iterator[Answer]:
     started = time.monotonic()
     for chunk in chunks:
         yield from answer_rows(chunk, ion, folder)
@@ -84,7 +85,7 @@ def _stream(chunks: Iterator[list[HopRow]], ion: str | None, folder: Path | None
             yield from answer_rows(chunk, ion, folder)
         return
     with _pool(workers) as pool:
-        waiting: deque[tuple[list[HopRow], Any]] = deque()
+        waiting: deque[tuple[list[FileRow], Any]] = deque()
         for chunk in itertools.chain(left, chunks):
             waiting.append((chunk, pool.schedule(answer_rows, args=(chunk, ion, folder))))
             if len(waiting) >= AHEAD * workers:
@@ -126,7 +127,7 @@ def _pool(workers: int) -> Iterator[Any]:
                 os.environ[name] = value
 
 
-def _result(chunk: list[HopRow], future: Any, ion: str | None) -> list[Answer]:
+def _result(chunk: list[FileRow], future: Any, ion: str | None) -> list[Answer]:
     """What a process answered; where it died, nobody else answers for its rows."""
     try:
         found: list[Answer] = future.result()
@@ -137,7 +138,7 @@ def _result(chunk: list[HopRow], future: Any, ion: str | None) -> list[Answer]:
     return found
 
 
-def answer_rows(rows: Sequence[HopRow], ion: str | None, folder: Path | None) -> list[Answer]:
+def answer_rows(rows: Sequence[FileRow], ion: str | None, folder: Path | None) -> list[Answer]:
     """Predict some rows; a row that cannot be read or described costs the others nothing."""
     from builders.barriers.environment import of_record
     from builders.predictions.hops import describe_hop, predict
@@ -178,14 +179,15 @@ def answer_rows(rows: Sequence[HopRow], ion: str | None, folder: Path | None) ->
 
 @lru_cache(maxsize=1)
 def _model(folder: Path | None) -> Model:
-    from builders.predictions.weights import load
+    from builders.migration.model import MigrationModel
+    from builders.models.chosen import load
 
-    return load(folder)
+    return load(MigrationModel, folder)
 
 
-def _read(row: HopRow, ion: str | None) -> tuple[HopRecord | None, IonatlasError]:
+def _read(row: FileRow, ion: str | None) -> tuple[HopRecord | None, IonatlasError]:
     from store.errors import SourceError
-    from store.ingest.hop_readers import read_hop
+    from store.ingest.readers import read_hop
 
     nothing = SourceError(row.error or "The row cannot be read.")
     if row.error:

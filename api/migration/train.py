@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from api.training import save_trained
 from store.errors import ArraysDamaged, UsageError
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from pymongo.database import Database
 
+    from api.training import Trained
     from builders.migration.train import TrainingRows
-    from store.settings import Settings
 
 DROPPED_FLAG: Final = "host_sites_overlap"
 """Quality flag of hops whose host is impossible: two atoms in one place."""
@@ -37,22 +38,6 @@ class Gathered(NamedTuple):
     rows: TrainingRows
     dropped: dict[str, int]
     definitions: dict[str, int]
-
-
-class Trained(NamedTuple):
-    """A trained model.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-    card : dict
-        Data, split, scores, seed.
-    gathered : Gathered
-    """
-
-    folder: Path
-    card: dict[str, Any]
-    gathered: Gathered
 
 
 def gather(database: Database[dict[str, Any]]) -> Gathered:
@@ -122,26 +107,13 @@ def _features(packed: bytes | None, count: int) -> Any:
     return row if row.shape == (count,) else None
 
 
-def default_folder(settings: Settings) -> Path:
-    """Where a trained model is written unless told otherwise: in the user's data folder.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from store.settings import Settings
-    >>> default_folder(Settings(home=Path("/data"))).as_posix()
-    '/data/models/migration-energy'
-    """
-    return settings.home / "models" / "migration-energy"
-
-
 def train_migration_energy(
     database: Database[dict[str, Any]],
     folder: Path,
     *,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Trained:
+) -> Trained[Gathered]:
     """Train the model of migration barriers from the store and write its weights and card.
 
     Parameters
@@ -164,19 +136,9 @@ def train_migration_energy(
     >>> from store.connection import connect                                              # doctest: +SKIP
     >>> train_migration_energy(connect(), Path("models")).card["scores"]                  # doctest: +SKIP
     """
-    import json
-
-    from builders.migration.model import CARD, save_model
     from builders.migration.train import train
 
     gathered = gather(database)
     about = {"source": "barriers of a store", "left_out": gathered.dropped, "definitions": gathered.definitions}
     made = train(gathered.rows, seed=seed, progress=progress, about=about)
-    try:
-        save_model(made, folder)
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be written: {error.strerror or error}.", mend="--output FOLDER that can be written"
-        ) from None
-    return Trained(folder, card, gathered)
+    return save_trained(made, folder, gathered)

@@ -162,7 +162,8 @@ def from_store(service: Service) -> Hops:
 def _rows_of_file(path: Path, out: Counter[str], faults: list[str]) -> Iterator[_Row]:
     """Rows that belong to the study; the others are counted in ``out``, and what is no hop at all is told in ``faults``."""
     from store.ingest.containers import read_records
-    from store.ingest.hop_readers import HOP_FORMATS, read_hop
+    from store.ingest.kinds import HOP_FORMATS
+    from store.ingest.readers import read_hop
     from store.ingest.records import BadRecord
 
     for number, record in enumerate(read_records(path)):

@@ -11,7 +11,7 @@ import bson
 from builders.channels.pairs import amounts_of, key_of, split_key
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import KeyedInput
-from store.ingest.hop_readers import HOP_FORMATS, HOP_READER_VERSION
+from store.ingest.kinds import HOP_FORMATS, HOPS
 from store.provenance import content_hash
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def host_of(hash_: str, format_: str, content: bytes) -> Host | None:
     hash_ : str
         Of the record: the answer is remembered by it.
     format_ : str
-        One of :data:`store.ingest.hop_readers.HOP_FORMATS`.
+        One of :data:`store.ingest.kinds.HOP_FORMATS`.
     content : bytes
     """
     if hash_ not in _known:
@@ -180,7 +180,7 @@ _MOST_KNOWN = 500_000
 
 def _read_host(format_: str, content: bytes) -> Host | None:
     from store.errors import IonatlasError
-    from store.ingest.hop_readers import read_hop
+    from store.ingest.readers import read_hop
 
     try:
         record = read_hop(format_, content)
@@ -271,7 +271,7 @@ class BarrierBuilder(IncrementalBuilder):
     class Params:
         """Version of the readers (a new reader reads again), and the descriptors that are made."""
 
-        reader_version: int = field(default=HOP_READER_VERSION)
+        reader_version: int = field(default=HOPS.version)
         descriptors: str = field(default_factory=lambda: _descriptors())
 
     @classmethod
@@ -284,7 +284,7 @@ class BarrierBuilder(IncrementalBuilder):
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Make the document of one hop."""
         from builders.barriers.document import to_document
-        from store.ingest.hop_readers import read_hop
+        from store.ingest.readers import read_hop
 
         source = inputs["sources"]
         record = read_hop(source["format"], source["content"])

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from builders.barriers.chemistry import STATISTICS
 from builders.barriers.study import NAMES as STUDY
-
-
-class Feature(NamedTuple):
-    """One descriptor.
-
-    Attributes
-    ----------
-    name : str
-    unit : str or None
-        None for a number.
-    meaning : str
-    group : str
-        study, geometry, valence, energy, electrostatics, ends or chemistry.
-    """
-
-    name: str
-    unit: str | None
-    meaning: str
-    group: str
-
+from builders.models.feature import Feature
 
 _STUDY = (
     ("r_sd", "Å", "Radius of the sphere as large as the Voronoi cell of the path's void."),

@@ -107,7 +107,56 @@ class PairInput:
         return [split_key(key)[0]]
 
 
-class ChannelBuilder(IncrementalBuilder):
+class OfIonsBuilder(IncrementalBuilder):
+    """A builder of documents of a structure and an ion: with named ions it looks at these alone.
+
+    The choice of ions is a selection and no parameter: it makes nothing stale, and what was made before stays.
+    """
+
+    @dataclass(frozen=True)
+    class Selection:
+        """Which ions are looked at; None: all there are."""
+
+        ions: tuple[str, ...] | None = None
+
+    def looked_at(self) -> Collection[str] | None:
+        """Return the ions that are named; None: all are looked at."""
+        assert isinstance(self.wanted, OfIonsBuilder.Selection)
+        return None if self.wanted.ions is None else read_ions(self.wanted.ions)
+
+    def plan(self, tables: StampTables, *, only: Container[str] | None = None, retry_failed: bool = False) -> Plan:
+        """Find out what a build would do; with named ions, at these alone."""
+        ions = self.looked_at()
+        if ions is not None:
+            only = KeysOfIons(ions, self.keys if only is None else only)
+        return super().plan(tables, only=only, retry_failed=retry_failed)
+
+
+class PairBuilder(OfIonsBuilder):
+    """A builder that makes documents for pairs of structure and ion (:class:`PairInput`)."""
+
+    @dataclass(frozen=True)
+    class Selection(OfIonsBuilder.Selection):
+        """Which pairs of structure and ion are wanted.
+
+        Attributes
+        ----------
+        ions : tuple of str or None
+            Only these are looked at, and made where they are missing. None: the usual ones are made where they are
+            missing, and everything that is there is kept up to date.
+        usual : tuple of str or None
+            By default those of the setting IONATLAS_CHANNEL_IONS.
+        """
+
+        usual: tuple[str, ...] | None = None
+
+    def ions(self) -> tuple[str, ...]:
+        """Return the ions that documents are made for where they are missing."""
+        assert isinstance(self.wanted, PairBuilder.Selection)
+        return wanted_ions(self.wanted.ions or self.wanted.usual)
+
+
+class ChannelBuilder(PairBuilder):
     """Find the voids and channels that each structure offers the ions it holds, and those it was asked to take in.
 
     The choice of ions and hosts is a selection and no parameter: it makes nothing stale, and what was made before stays and
@@ -137,24 +186,17 @@ class ChannelBuilder(IncrementalBuilder):
         thresholds: str = field(default_factory=lambda: _table_identity())
 
     @dataclass(frozen=True)
-    class Selection:
-        """Which pairs of structure and ion are wanted.
+    class Selection(PairBuilder.Selection):
+        """Which pairs are wanted, and which ions are to be inserted into hosts.
 
         Attributes
         ----------
-        ions : tuple of str or None
-            Only these are looked at, and made where they are missing. None: the usual ones are made where they are
-            missing, and everything that is there is kept up to date.
-        usual : tuple of str or None
-            By default those of the setting IONATLAS_CHANNEL_IONS.
         insert : tuple of str
             Ions to insert into the hosts.
         hosts : collection of str
             Structures to insert them into.
         """
 
-        ions: tuple[str, ...] | None = None
-        usual: tuple[str, ...] | None = None
         insert: tuple[str, ...] = ()
         hosts: Collection[str] = frozenset()
 
@@ -167,19 +209,13 @@ class ChannelBuilder(IncrementalBuilder):
         """Read the primitive cells of the pairs that are wanted."""
         assert isinstance(self.wanted, ChannelBuilder.Selection)
         insert = read_ions(self.wanted.insert) if self.wanted.insert else ()
-        return (PairInput(self._ions(), insert, self.wanted.hosts),)
+        return (PairInput(self.ions(), insert, self.wanted.hosts),)
 
-    def _ions(self) -> tuple[str, ...]:
+    def looked_at(self) -> Collection[str] | None:
+        """Return the ions that are named, inserted ones with them; None: all are looked at."""
         assert isinstance(self.wanted, ChannelBuilder.Selection)
-        return wanted_ions(self.wanted.ions or self.wanted.usual)
-
-    def plan(self, tables: StampTables, *, only: Container[str] | None = None, retry_failed: bool = False) -> Plan:
-        """Find out what a build would do; with named ions, at these alone."""
-        assert isinstance(self.wanted, ChannelBuilder.Selection)
-        if self.wanted.ions is not None:
-            ions = {*read_ions(self.wanted.ions), *self.wanted.insert}
-            only = KeysOfIons(ions, self.keys if only is None else only)
-        return super().plan(tables, only=only, retry_failed=retry_failed)
+        named = super().looked_at()
+        return None if named is None else {*named, *self.wanted.insert}
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Analyse one structure for one ion."""
@@ -203,7 +239,7 @@ class ChannelBuilder(IncrementalBuilder):
         """Say which ions are chosen, which the documents to be made are of, and how long they take."""
         assert isinstance(self.wanted, ChannelBuilder.Selection)
         told = []
-        ions = self._ions()
+        ions = self.ions()
         if self.wanted.ions is not None:
             told.append(f"channels: only those of {', '.join(ions)} are looked at")
         elif ions != WORKING_IONS:

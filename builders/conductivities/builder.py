@@ -11,7 +11,7 @@ from builders.conductivities.lookup import compounds, find_compounds, members_of
 from builders.conductivities.lookup import repeats as find_repeats
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import KeyedInput
-from store.ingest.conductivity_readers import CONDUCTIVITY_FORMATS, CONDUCTIVITY_READER_VERSION
+from store.ingest.kinds import CONDUCTIVITIES, CONDUCTIVITY_FORMATS
 from store.provenance import content_hash
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class ConductivityBuilder(IncrementalBuilder):
     class Params:
         """Version of the readers: a new reader reads again."""
 
-        reader_version: int = field(default=CONDUCTIVITY_READER_VERSION)
+        reader_version: int = field(default=CONDUCTIVITIES.version)
 
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
@@ -150,7 +150,7 @@ class ConductivityBuilder(IncrementalBuilder):
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Make the document of one record."""
         from builders.conductivities.document import Known, Repeat, to_document
-        from store.ingest.conductivity_readers import read_conductivity
+        from store.ingest.readers import read_conductivity
 
         source = inputs["sources"]
         record = read_conductivity(source["format"], source["content"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from builders.channels.pairs import amounts_of
 from store.compositions import difference, fractions
-from store.ingest.conductivity_readers import CONDUCTIVITY_FORMATS
+from store.ingest.kinds import CONDUCTIVITY_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ def compound_of(hash_: str, format_: str, content: bytes) -> Compound | None:
     hash_ : str
         Of the record: the answer is remembered by it.
     format_ : str
-        One of :data:`store.ingest.conductivity_readers.CONDUCTIVITY_FORMATS`.
+        One of :data:`store.ingest.kinds.CONDUCTIVITY_FORMATS`.
     content : bytes
     """
     if hash_ not in _known:
@@ -61,7 +61,7 @@ def compound_of(hash_: str, format_: str, content: bytes) -> Compound | None:
 
 def _read(format_: str, content: bytes) -> Compound | None:
     from store.errors import IonatlasError
-    from store.ingest.conductivity_readers import read_conductivity
+    from store.ingest.readers import read_conductivity
 
     try:
         record = read_conductivity(format_, content)

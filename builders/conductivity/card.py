@@ -9,7 +9,7 @@ import numpy as np
 
 from builders.conductivity.rows import STRATA
 from builders.learning.censored import bounded_scores, errors
-from builders.migration.card import mean_scores, packages
+from builders.models.card import constant, mean_scores, packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from builders.conductivity.rows import TrainingRows
-    from builders.conductivity.train import Judged, Unseen
+    from builders.models.training import Judged, Unseen
 
 DEFINITION: Final = (
     "log10 of the ionic conductivity (S/cm) of a lithium compound at room temperature (288 to 308 K), as measured and published; "
@@ -85,7 +85,7 @@ def scores_of(rows: TrainingRows, asked: TrainingRows, unseen: Unseen) -> dict[s
     less = {name: (named == name) & _last_of(len(asked), n, name) for name in STRATA[1:]}
     return {
         **_part(asked, unseen.value, judged, own),
-        "constant": bounded_scores(rows.value, constant(rows, unseen.fold[:n]), rows.kind)._asdict(),
+        "constant": bounded_scores(rows.value, constant(rows.value, unseen.fold[:n]), rows.kind)._asdict(),
         "in_domain_share": float(inside.mean()),
         "mae_in_domain": float(error[inside].mean()) if inside.any() else None,
         "mae_out_of_domain": float(error[~inside].mean()) if not inside.all() else None,
@@ -118,14 +118,6 @@ def covered(rows: TrainingRows, judged: Judged) -> NDArray[np.bool_]:
     low = np.where(rows.kind == 1, True, judged.lower <= rows.value)
     high = np.where(rows.kind == -1, True, judged.upper >= rows.value)
     found: NDArray[np.bool_] = low & high
-    return found
-
-
-def constant(rows: TrainingRows, fold: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The median of the rows that were learned from, for each row; shape=(n,)."""
-    found = np.zeros(len(rows))
-    for each in np.unique(fold):
-        found[fold == each] = np.median(rows.value[fold != each])
     return found
 
 

@@ -13,12 +13,13 @@ sites      a structure with lithium in it                                       
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from builders.conductivity import composition, lattice, sites
 from builders.conductivity.lattice import Cell, cell_of, cell_of_row
+from builders.models.feature import Feature
 from store.errors import IonatlasError
 
 if TYPE_CHECKING:
@@ -28,25 +29,6 @@ if TYPE_CHECKING:
 
     from store.conductivities import ConductivityRecord
     from store.crystal import Crystal
-
-
-class Feature(NamedTuple):
-    """One descriptor.
-
-    Attributes
-    ----------
-    name : str
-    unit : str or None
-        None for a number.
-    meaning : str
-    group : str
-        composition, lattice or sites.
-    """
-
-    name: str
-    unit: str | None
-    meaning: str
-    group: str
 
 
 FEATURES: Final = tuple(

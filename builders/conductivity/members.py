@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from builders.migration.portable import Forest, Kernel
+    from builders.models.portable import Forest, Kernel
 
 COMPOSITION: Final = tuple(feature.name for feature in FEATURES if feature.group == "composition")
 """Descriptors that every compound has."""
@@ -76,7 +76,7 @@ def portable_trees(forest: Any) -> Forest:
     """
     from dataclasses import replace
 
-    from builders.migration.portable import of_scikit_forest
+    from builders.models.portable import of_scikit_forest
 
     made = of_scikit_forest(forest)
     threshold = made.threshold.astype(np.float32)
@@ -87,6 +87,6 @@ def portable_trees(forest: Any) -> Forest:
 
 def portable_process(process: Any) -> Kernel:
     """Convert a trained process."""
-    from builders.migration.portable import of_gaussian_process
+    from builders.models.portable import of_gaussian_process
 
     return of_gaussian_process(process)

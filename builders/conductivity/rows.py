@@ -9,14 +9,15 @@ got worse (docs/conductivity.md).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from builders.conductivity.composition import ION
 from builders.conductivity.features import describe_record, has_cell, has_structure
 from builders.learning.censored import LOWER, UPPER
+from builders.models.training import Rows
 from store.conductivities import BOUNDS
 from store.errors import IonatlasError
 
@@ -39,7 +40,7 @@ _NO_FAMILY: Final = frozenset({"", "other", "glass", "glass-ceramic", "none"})
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingRows:
+class TrainingRows(Rows):
     """Compounds with a measured conductivity.
 
     Attributes
@@ -66,16 +67,6 @@ class TrainingRows:
     ids: Sequence[str]
     sources: Sequence[str]
 
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def subset(self, rows: NDArray[Any]) -> TrainingRows:
-        """Some of the rows."""
-        chosen = np.arange(len(self))[rows]
-        arrays = (self.features, self.value, self.kind, self.formulas, self.papers, self.families)
-        texts = ([each[k] for k in chosen] for each in (self.ids, self.sources))
-        return TrainingRows(*(each[chosen] for each in arrays), *texts)
-
     @property
     def has_structure(self) -> NDArray[np.bool_]:
         """shape=(n,)."""
@@ -89,10 +80,7 @@ class TrainingRows:
     def benchmark(self) -> TrainingRows:
         """The rows under the benchmark's rule: upper bounds are values of 1e-15 S/cm."""
         upper = self.kind == UPPER
-        value, kind = np.where(upper, BENCHMARK, self.value), np.where(upper, 0, self.kind)
-        return TrainingRows(
-            self.features, value, kind, self.formulas, self.papers, self.families, self.ids, self.sources
-        )
+        return replace(self, value=np.where(upper, BENCHMARK, self.value), kind=np.where(upper, 0, self.kind))
 
 
 class Gathered(NamedTuple):

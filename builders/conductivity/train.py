@@ -20,12 +20,24 @@ from builders.conductivity.members import (
     portable_process,
     portable_trees,
 )
-from builders.conductivity.model import LARGEST, SMALLEST, ConductivityModel, bounded, single
+from builders.conductivity.model import LARGEST, SMALLEST, ConductivityModel, bounded, interval, single
 from builders.conductivity.rows import STRATA
 from builders.learning.censored import errors, imputed
-from builders.learning.conformal import Calibration, calibrate, raised_level
 from builders.learning.domain import Domain
 from builders.learning.splits import group_folds
+from builders.models.training import (
+    FEWEST,
+    FOLDS,
+    SLACK,
+    Judged,
+    Limits,
+    OfFold,
+    Steps,
+    Unseen,
+    judged_by,
+    limits_of,
+    unseen_by,
+)
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,21 +50,10 @@ if TYPE_CHECKING:
     from builders.learning.splits import Fold
 
 MODEL: Final = "conductivity-1"
-LEVEL: Final = 0.9
-"""Coverage that the intervals are made for."""
-INSIDE: Final = 0.85
-"""Share of rows of unseen publications that count as inside the domain."""
-SLACK: Final = 0.25
-"""By this share of its range in training a descriptor may leave it."""
-FEWEST: Final = 60
-"""Rows, and a tenth of it publications, that training needs."""
 FEWEST_STRUCTURES: Final = 40
 """Rows with a structure from which structures have a member of their own."""
-FEWEST_OF_A_STRATUM: Final = 50
-"""Rows from which a stratum has intervals of its own."""
 REPEATS: Final = 2
 """Times that the folds are drawn anew for intervals and domain."""
-_FOLDS: Final = 5
 _INNER: Final = 3
 
 
@@ -89,27 +90,6 @@ class Fitted(NamedTuple):
         if not len(features):
             return np.zeros(0)
         return bounded(blend(**self.members(features), structure=structure))
-
-
-class Unseen(NamedTuple):
-    """Predictions of rows whose fold was left out, shape=(n,) each.
-
-    Attributes
-    ----------
-    value : numpy.ndarray
-        log10 S/cm.
-    distance : numpy.ndarray
-        To the rows that were learned from.
-    excess : numpy.ndarray
-        Largest share of its range by which a descriptor left it.
-    fold : numpy.ndarray
-        int.
-    """
-
-    value: NDArray[np.float64]
-    distance: NDArray[np.float64]
-    excess: NDArray[np.float64]
-    fold: NDArray[np.int64]
 
 
 def fit(rows: TrainingRows, seed: int = 0, setting: tuple[float, float] | None = None) -> Fitted:
@@ -201,19 +181,16 @@ def predict_unseen(
     """
     asked = rows if asked is None else asked
     n, structure, places = len(asked), asked.has_structure, columns(BASE)
-    value, distance, excess, number = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64)
-    for k, (train, test) in enumerate(folds):
-        fitted = fit(rows.subset(train), seed)
-        mine = np.concatenate([test + copy for copy in range(0, n, len(rows))])
+
+    def without(fold: Fold) -> OfFold:
+        fitted = fit(rows.subset(fold.train), seed)
+        mine = np.concatenate([fold.test + copy for copy in range(0, n, len(rows))])
         features = asked.features[mine]
-        value[mine] = fitted.predict(features, structure[mine])
-        scores = single(fitted.scaler.transform(features))
-        distance[mine] = fitted.domain.distance(scores[:, places])
-        excess[mine] = fitted.domain.excess(features[:, places]).max(axis=1)
-        number[mine] = k
-        if progress is not None:
-            progress()
-    return Unseen(value, distance, excess, number)
+        distance = fitted.domain.distance(single(fitted.scaler.transform(features))[:, places])
+        excess = fitted.domain.excess(features[:, places])
+        return OfFold(mine, fitted.predict(features, structure[mine]), distance, excess)
+
+    return unseen_by(n, folds, without, progress)
 
 
 def as_less_known(rows: TrainingRows) -> TrainingRows:
@@ -225,14 +202,6 @@ def as_less_known(rows: TrainingRows) -> TrainingRows:
     without_sites, without_cell = (np.isin(ALL, names) for names in (BASE, COMPOSITION))
     copies = [rows.features] + [np.where(kept, rows.features, np.nan) for kept in (without_sites, without_cell)]
     return replace(rows.subset(np.tile(np.arange(len(rows)), len(copies))), features=np.concatenate(copies))
-
-
-class Limits(NamedTuple):
-    """What predictions for unseen rows teach: the domain's limit, the floor of difficulty, and the intervals."""
-
-    limit: float
-    floor: float
-    calibration: Calibration
 
 
 def learn_limits(rows: TrainingRows, unseen: Unseen, repeats: int = 1) -> Limits:
@@ -248,42 +217,18 @@ def learn_limits(rows: TrainingRows, unseen: Unseen, repeats: int = 1) -> Limits
     repeats : int
         How often each row is among them.
     """
-    floor = max(float(np.median(unseen.distance)), 1e-6)
-    residuals, difficulty = errors(rows.value, unseen.value, rows.kind), unseen.distance + floor
-    names, least = np.asarray(rows.strata), FEWEST_OF_A_STRATUM * repeats
-    level = raised_level(residuals, difficulty, names, unseen.fold, level=LEVEL, least=least)
-    made = calibrate(residuals, difficulty, names.tolist(), level=level, least=least)
-    quantiles, low, high = dict(made.quantiles), 0.0, 0.0
+    limits = limits_of(unseen, errors(rows.value, unseen.value, rows.kind), np.asarray(rows.strata), repeats)
+    quantiles, low, high = dict(limits.calibration.quantiles), 0.0, 0.0
     for name in STRATA:
         if name in quantiles:
             low, high = min(low, quantiles[name][0]), max(high, quantiles[name][1])
             quantiles[name] = (low, high)
-    calibration = replace(made, level=LEVEL, quantiles=quantiles)
-    return Limits(float(np.quantile(unseen.distance, INSIDE)), floor, calibration)
-
-
-class Judged(NamedTuple):
-    """Intervals and domain of unseen rows, from limits that were learned on the other folds; shape=(n,) each."""
-
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    in_domain: NDArray[np.bool_]
+    return limits._replace(calibration=replace(limits.calibration, quantiles=quantiles))
 
 
 def judge(rows: TrainingRows, unseen: Unseen) -> Judged:
     """Give each fold's rows intervals and domain flags from the residuals of the other folds only."""
-    from builders.conductivity.model import interval
-
-    n, names = len(rows), np.asarray(rows.strata)
-    lower, upper, inside = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
-    for k in np.unique(unseen.fold):
-        mine, others = unseen.fold == k, unseen.fold != k
-        limits = learn_limits(rows.subset(others), Unseen(*(each[others] for each in unseen)))
-        lower[mine], upper[mine] = interval(
-            unseen.value[mine], unseen.distance[mine] + limits.floor, limits.calibration, names[mine].tolist()
-        )
-        inside[mine] = (unseen.distance[mine] <= limits.limit) & (unseen.excess[mine] <= SLACK)
-    return Judged(lower, upper, inside)
+    return judged_by(rows, unseen, np.asarray(rows.strata), learn_limits, interval)
 
 
 def train(
@@ -322,25 +267,17 @@ def train(
             f"publications; there are {len(rows)} from {papers}.",
             mend="ionatlas train conductivity CONDUCTIVITIES.jsonl.gz",
         )
-    total, done = _FOLDS * (REPEATS + 2) + 1, 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
+    step = Steps(FOLDS * (REPEATS + 2) + 1, progress)
     asked = as_less_known(rows)
     by_paper = [
-        predict_unseen(rows, group_folds(rows.papers, _FOLDS, seed + k), seed, step, asked) for k in range(REPEATS)
+        predict_unseen(rows, group_folds(rows.papers, FOLDS, seed + k), seed, step, asked) for k in range(REPEATS)
     ]
     schemes = {"publication left out": by_paper}
     for name, groups in (("composition left out", rows.formulas), ("family left out", rows.families)):
-        if len(set(groups.tolist())) >= _FOLDS:
-            schemes[name] = [predict_unseen(rows, group_folds(groups, _FOLDS, seed), seed, step, asked)]
+        if len(set(groups.tolist())) >= FOLDS:
+            schemes[name] = [predict_unseen(rows, group_folds(groups, FOLDS, seed), seed, step, asked)]
     together = asked.subset(np.tile(np.arange(len(asked)), REPEATS))
-    joined = Unseen(*(np.concatenate(each) for each in zip(*by_paper, strict=True)))
-    limits = learn_limits(together, joined, REPEATS)
+    limits = learn_limits(together, Unseen.joined(by_paper), REPEATS)
     fitted = fit(rows, seed)
     step()
     members: dict[str, Any] = {"trees": portable_trees(fitted.trees), "process": portable_process(fitted.process)}

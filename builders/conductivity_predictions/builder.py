@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
-from builders.channels.pairs import KeysOfIons, amounts_of, is_analysed, key_of, read_ions, split_key
-from builders.engine.builder import IncrementalBuilder
+from builders.channels.builder import OfIonsBuilder
+from builders.channels.pairs import amounts_of, is_analysed, key_of, split_key
 from builders.engine.inputs import RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pymongo.database import Database
 
     from builders.conductivity.model import ConductivityModel
     from builders.engine.inputs import Fetched, Input, StampTables
-    from builders.engine.plan import Plan
 
 ION: Final = "Li"
 """The ion whose conductivity was measured often enough to learn from."""
@@ -61,7 +60,7 @@ class LithiumInput:
         return [split_key(key)[0]]
 
 
-class ConductivityPredictionBuilder(IncrementalBuilder):
+class ConductivityPredictionBuilder(OfIonsBuilder):
     """Predict the ionic conductivity at 298 K of every structure that holds lithium.
 
     Examples
@@ -84,36 +83,18 @@ class ConductivityPredictionBuilder(IncrementalBuilder):
         model: str = field(default_factory=lambda: _model_identity())
         barriers: str = field(default_factory=lambda: _barrier_identity())
 
-    @dataclass(frozen=True)
-    class Selection:
-        """Which ions are looked at; None: all there are."""
-
-        ions: tuple[str, ...] | None = None
-
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
         """Read the structures that hold lithium."""
         return (LithiumInput(),)
 
-    def plan(self, tables: StampTables, *, only: Container[str] | None = None, retry_failed: bool = False) -> Plan:
-        """Find out what a build would do; with named ions, at these alone."""
-        assert isinstance(self.wanted, ConductivityPredictionBuilder.Selection)
-        if self.wanted.ions is not None:
-            only = KeysOfIons(read_ions(self.wanted.ions), self.keys if only is None else only)
-        return super().plan(tables, only=only, retry_failed=retry_failed)
-
     def setup(self) -> ConductivityModel:
         """Load the weights once a process."""
-        from builders.conductivity_predictions.weights import identity, load
-        from store.errors import BuildError
+        from builders.conductivity.model import ConductivityModel
+        from builders.models.chosen import load_named
 
         assert isinstance(self.settings, ConductivityPredictionBuilder.Params)
-        if identity() != self.settings.model:
-            raise BuildError(
-                f"The model was exchanged while predictions were made: {self.settings.model} before, {identity()} now.",
-                mend="ionatlas build conductivity_predictions",
-            )
-        return load()
+        return load_named(ConductivityModel, self.settings.model, self.NAME)
 
     def compute_many(self, keys: Sequence[str], inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any] | Exception]:
         """Describe structure by structure, ask the model once; what cannot be described fails alone."""
@@ -166,12 +147,14 @@ def _row(told: Any, number: int, doubt: str | None) -> dict[str, Any]:
 
 
 def _model_identity() -> str:
-    from builders.conductivity_predictions.weights import identity
+    from builders.conductivity.model import ConductivityModel
+    from builders.models.chosen import identity
 
-    return identity()
+    return identity(ConductivityModel)
 
 
 def _barrier_identity() -> str:
-    from builders.conductivity_predictions.weights import barrier_identity
+    from builders.migration.model import MigrationModel
+    from builders.models.chosen import shipped_identity
 
-    return barrier_identity()
+    return shipped_identity(MigrationModel)

@@ -17,6 +17,7 @@ import numpy as np
 
 from builders.explanation.features import COMPOSITION, CURVES, columns, describe, label
 from builders.learning.attribution import grouped, tree_contributions
+from builders.models.files import CARD, read_together, write_whole, written
 from builders.topology.vectors import GRID
 from store.errors import UsageError
 from store.provenance import content_hash
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 TREES: Final = "trees.txt.gz"
-CARD: Final = "card.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,17 +154,13 @@ def save_explained(model: ExplainedModel, folder: Path) -> None:
     text = model.booster.model_to_string(num_iteration=-1)
     content = gzip.compress(text.encode(), 9, mtime=0)
     card = {**model.card, "weights_hash": content_hash(content), "usual": [_number(each) for each in model.usual]}
+    told = json.dumps(card, indent=None, ensure_ascii=False, separators=(",", ":")) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder, {TREES: content, CARD: told.encode()})
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be written: {error.strerror or error}.", mend="name another folder"
         ) from None
-    written = json.dumps(card, indent=None, ensure_ascii=False, separators=(",", ":")) + "\n"
-    for name, data in ((TREES, content), (CARD, written.encode())):
-        part = folder / f".{name}.part"
-        part.write_bytes(data)
-        part.replace(folder / name)
 
 
 def _number(value: float) -> float | None:
@@ -189,21 +185,17 @@ def load_explained(path: Path | None = None) -> ExplainedModel:
     >>> load_explained().id
     'conductivity-explained-1'
     """
-    return _load((path or WEIGHTS).resolve())
+    folder = (path or WEIGHTS).resolve()
+    return _load(folder, written(folder, (TREES, CARD)))
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path) -> ExplainedModel:
+def _load(folder: Path, written: tuple[tuple[int, int], ...]) -> ExplainedModel:
     import lightgbm
 
-    mend = "ionatlas train explanation ROWS --output FOLDER, or leave --model out"
-    try:
-        content, card = (folder / TREES).read_bytes(), json.loads((folder / CARD).read_text(encoding="utf-8"))
-        text = gzip.decompress(content).decode()
-    except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"There is no model to explain in {folder}: {type(error).__name__}.", mend=mend) from error
-    if card.get("weights_hash") != content_hash(content):
-        raise UsageError(f"The trees in {folder} do not belong to the card beside them.", mend=mend)
+    mend = "ionatlas train explanation ROWS"
+    content, card = read_together(folder, TREES, absent="There is no model to explain", foreign="The trees", mend=mend)
+    text = gzip.decompress(content).decode()
     usual = np.array([np.nan if value is None else value for value in card.pop("usual")], dtype=np.float64)
     if len(usual) != len(columns()[0]):
         raise UsageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,8 @@ from builders.learning.attribution import grouped, ranking, tree_contributions
 from builders.learning.boosting import MonotoneBoosting
 from builders.learning.scores import bootstrap, scores
 from builders.learning.splits import group_folds
+from builders.models.card import packages
+from builders.models.training import FEWEST, FOLDS, Rows, Steps
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL: Final = "conductivity-explained-1"
-FOLDS: Final = 5
 REPEATS: Final = 3
-FEWEST: Final = 60
 SETTINGS: Final[dict[str, Any]] = {
     "n_estimators": 250,
     "learning_rate": 0.04,
@@ -36,7 +35,7 @@ SETTINGS: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Measured(Rows):
     """Compounds with a structure and a conductivity.
 
     Attributes
@@ -52,9 +51,6 @@ class Measured:
     features: NDArray[np.float64]
     target: NDArray[np.float64]
     groups: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,14 +169,7 @@ def train(
         )
     labels = list(dict.fromkeys(columns()[1]))
     shapes = [name for name in labels if name != COMPOSITION]
-    done, total = 0, 3 * FOLDS * REPEATS + 1
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
+    step = Steps(3 * FOLDS * REPEATS + 1, progress)
     whole = unseen(rows, None, seed, step=step)
     alone = {
         "curves alone": unseen(rows, shapes, seed, step=step),
@@ -208,7 +197,7 @@ def train(
         },
         "ranking": rank(rows, whole, seed),
         "ranking_of_curves_alone": rank(rows, alone["curves alone"], seed),
-        "packages": _packages(),
+        "packages": packages(("numpy", "scipy", "lightgbm")),
     }
     with np.errstate(all="ignore"):
         usual = np.nan_to_num(np.nanmedian(rows.features, axis=0))
@@ -231,9 +220,3 @@ def _scores(rows: Measured, value: NDArray[np.float64]) -> dict[str, Any]:
         "r2": round(found.r2, 4),
         "spearman": round(found.spearman, 4),
     }
-
-
-def _packages() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "scipy", "lightgbm")}}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from builders.models.card import constant, mean_scores, packages
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from builders.migration.train import TrainingRows, Unseen
+    from builders.migration.train import TrainingRows
+    from builders.models.training import Unseen
 
 THRESHOLD: Final = 0.65
 """eV; below it a hop counts as fast: the accuracy of this call is one of the scores."""
@@ -57,7 +59,7 @@ def scores_of(rows: TrainingRows, unseen: Unseen) -> dict[str, Any]:
     return {
         **_plain(scores(rows.barrier, unseen.value, THRESHOLD)),
         "median_error": float(np.median(error)),
-        "constant": _plain(scores(rows.barrier, constant(rows, unseen), THRESHOLD)),
+        "constant": _plain(scores(rows.barrier, constant(rows.barrier, unseen.fold), THRESHOLD)),
         "coverage": float(covered.mean()),
         "coverage_by_ion": {
             ion: [float(covered[ions == ion].mean()), int((ions == ion).sum())]
@@ -72,43 +74,9 @@ def scores_of(rows: TrainingRows, unseen: Unseen) -> dict[str, Any]:
     }
 
 
-def mean_scores(found: Sequence[Any]) -> Any:
-    """Mean of the same scores of several draws of folds, wherever in nested dicts and lists they stand.
-
-    Examples
-    --------
-    >>> mean_scores([{"mae": 0.25, "by_ion": {"Li": [1.0, 50]}}, {"mae": 0.75, "by_ion": {"Li": [0.5, 50]}}])
-    {'mae': 0.5, 'by_ion': {'Li': [0.75, 50]}}
-    """
-    first = next((each for each in found if each is not None), None)
-    if isinstance(first, dict):
-        return {name: mean_scores([each[name] for each in found]) for name in first}
-    if isinstance(first, list):
-        return [mean_scores(column) for column in zip(*found, strict=True)]
-    if first is None or isinstance(first, int | str):
-        return first
-    return round(float(np.mean([each for each in found if each is not None])), 4)
-
-
-def constant(rows: TrainingRows, unseen: Unseen) -> Any:
-    """The median of the hops that were learned from, for each hop; shape=(n,)."""
-    found = np.zeros(len(rows))
-    for fold in np.unique(unseen.fold):
-        found[unseen.fold == fold] = np.median(rows.barrier[unseen.fold != fold])
-    return found
-
-
 def _plain(found: Any) -> dict[str, float | None]:
     values = found._asdict() if hasattr(found, "_asdict") else vars(found)
     return {
         name: None if value is None or not np.isfinite(value) else round(float(value), 4)
         for name, value in values.items()
     }
-
-
-def packages() -> dict[str, str]:
-    """Versions that a model was trained with."""
-    from importlib.metadata import version
-
-    names = ("numpy", "scipy", "scikit-learn", "lightgbm")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from builders.barriers.features import FEATURES
-from builders.migration.scale import from_log, to_log
+from builders.models.scale import from_log, to_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +78,8 @@ def _log(estimator: Any) -> Any:
 
 
 def to_portable(stack: StackedRegressor) -> dict[str, Any]:
-    """Convert the trained members, by name (:mod:`builders.migration.portable`)."""
-    from builders.migration.portable import of_gaussian_process, of_lightgbm, of_scikit_forest
+    """Convert the trained members, by name (:mod:`builders.models.portable`)."""
+    from builders.models.portable import of_gaussian_process, of_lightgbm, of_scikit_forest
 
     boosting, trees, process_log, process = stack.members_
     return {

@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from builders.barriers.features import NAMES
-from builders.learning.conformal import Calibration, calibrate, raised_level
 from builders.learning.domain import Domain
 from builders.migration.members import USED, make_stack, to_portable
 from builders.migration.model import MigrationModel, interval
-from builders.migration.scale import to_log
+from builders.models.scale import to_log
+from builders.models.training import (
+    FEWEST,
+    FOLDS,
+    SLACK,
+    Judged,
+    Limits,
+    OfFold,
+    Rows,
+    Steps,
+    Unseen,
+    judged_by,
+    limits_of,
+    unseen_by,
+)
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,25 +38,12 @@ if TYPE_CHECKING:
     from builders.learning.stacked import StackedRegressor
 
 MODEL: Final = "migration-energy-1"
-LEVEL: Final = 0.9
-"""Coverage that the intervals are made for."""
-INSIDE: Final = 0.85
-"""Share of hops of unseen frameworks that count as inside the domain."""
-SLACK: Final = 0.25
-"""By this share of its range in training a descriptor may leave it."""
-FEWEST: Final = 60
-"""Hops, and a tenth of it frameworks, that training needs."""
 REPEATS: Final = 3
 """Times that the folds are drawn anew for intervals and domain."""
-FEWEST_OF_AN_ION: Final = 50
-"""Hops from which an ion has intervals of its own."""
-_FOLDS: Final = 5
-
-Progress = "Callable[[int, int], None]"
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingRows:
+class TrainingRows(Rows):
     """Hops to learn from, or to be judged by.
 
     Attributes
@@ -63,15 +63,6 @@ class TrainingRows:
     classes: Sequence[str]
     ids: Sequence[str]
 
-    def __len__(self) -> int:
-        return len(self.barrier)
-
-    def subset(self, rows: NDArray[Any]) -> TrainingRows:
-        """Some of the rows."""
-        chosen = np.arange(len(self))[rows]
-        texts = {name: [getattr(self, name)[k] for k in chosen] for name in ("ions", "groups", "classes", "ids")}
-        return TrainingRows(self.features[chosen], self.barrier[chosen], **texts)
-
 
 class Fitted(NamedTuple):
     """A model without intervals and without a limit of its domain."""
@@ -84,27 +75,6 @@ class Fitted(NamedTuple):
         """Barriers, eV, shape=(n,)."""
         found: NDArray[np.float64] = np.maximum(self.stack.predict(self.scaler.transform(used(features))), 0.0)
         return found
-
-
-class Unseen(NamedTuple):
-    """Predictions of hops whose fold was left out, shape=(n,) each.
-
-    Attributes
-    ----------
-    value : numpy.ndarray
-        eV.
-    distance : numpy.ndarray
-        To the rows that were learned from.
-    excess : numpy.ndarray
-        Largest share of its range by which a descriptor left it.
-    fold : numpy.ndarray
-        int.
-    """
-
-    value: NDArray[np.float64]
-    distance: NDArray[np.float64]
-    excess: NDArray[np.float64]
-    fold: NDArray[np.int64]
 
 
 def used(features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,33 +98,18 @@ def predict_unseen(
     rows: TrainingRows, folds: Sequence[Fold], seed: int = 0, progress: Callable[[], None] | None = None
 ) -> Unseen:
     """Predict every hop by a model that was fitted without its fold."""
-    n = len(rows)
-    value, distance, excess, number = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64)
-    for k, (train, test) in enumerate(folds):
-        fitted = fit(rows.subset(train), seed)
+
+    def without(fold: Fold) -> OfFold:
+        fitted, test = fit(rows.subset(fold.train), seed), fold.test
         features = used(rows.features[test])
-        value[test] = fitted.predict(rows.features[test])
-        distance[test] = fitted.domain.distance(fitted.scaler.transform(features))
-        excess[test] = fitted.domain.excess(features).max(axis=1)
-        number[test] = k
-        if progress is not None:
-            progress()
-    return Unseen(value, distance, excess, number)
+        distance = fitted.domain.distance(fitted.scaler.transform(features))
+        return OfFold(test, fitted.predict(rows.features[test]), distance, fitted.domain.excess(features))
 
-
-class Limits(NamedTuple):
-    """What predictions for unseen hops teach: the domain's limit, the floor of difficulty, and the intervals."""
-
-    limit: float
-    floor: float
-    calibration: Calibration
+    return unseen_by(len(rows), folds, without, progress)
 
 
 def learn_limits(rows: TrainingRows, unseen: Unseen, repeats: int = 1) -> Limits:
-    """Calibrate domain and intervals on predictions for hops of unseen frameworks.
-
-    The level is raised until hops of each fold are covered as promised by quantiles of the other folds
-    (:func:`builders.learning.conformal.raised_level`).
+    """Calibrate domain and intervals on predictions for hops of unseen frameworks; errors are compared as logarithms.
 
     Parameters
     ----------
@@ -163,36 +118,12 @@ def learn_limits(rows: TrainingRows, unseen: Unseen, repeats: int = 1) -> Limits
     repeats : int
         How often each hop is among the rows.
     """
-    floor = max(float(np.median(unseen.distance)), 1e-6)
-    residuals, difficulty = to_log(rows.barrier) - to_log(unseen.value), unseen.distance + floor
-    ions, least = np.asarray(rows.ions), FEWEST_OF_AN_ION * repeats
-    level = raised_level(residuals, difficulty, ions, unseen.fold, level=LEVEL, least=least)
-    made = calibrate(residuals, difficulty, ions.tolist(), level=level, least=least)
-    calibration = replace(made, level=LEVEL)
-    return Limits(float(np.quantile(unseen.distance, INSIDE)), floor, calibration)
-
-
-class Judged(NamedTuple):
-    """Intervals and domain of unseen hops, from limits that were learned on the other folds."""
-
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    in_domain: NDArray[np.bool_]
+    return limits_of(unseen, to_log(rows.barrier) - to_log(unseen.value), np.asarray(rows.ions), repeats)
 
 
 def judge(rows: TrainingRows, unseen: Unseen) -> Judged:
     """Give each fold's hops intervals and domain flags from the residuals of the other folds only."""
-    n = len(rows)
-    lower, upper, inside = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
-    for k in np.unique(unseen.fold):
-        mine, others = unseen.fold == k, unseen.fold != k
-        limits = learn_limits(rows.subset(others), Unseen(*(each[others] for each in unseen)))
-        ions = [rows.ions[index] for index in np.flatnonzero(mine).tolist()]
-        lower[mine], upper[mine] = interval(
-            unseen.value[mine], unseen.distance[mine] + limits.floor, limits.calibration, ions
-        )
-        inside[mine] = (unseen.distance[mine] <= limits.limit) & (unseen.excess[mine] <= SLACK)
-    return Judged(lower, upper, inside)
+    return judged_by(rows, unseen, np.asarray(rows.ions), learn_limits, interval)
 
 
 def train(
@@ -231,24 +162,16 @@ def train(
             f"there are {len(rows)} in {len(set(rows.groups))}.",
             mend="ionatlas ingest HOPS.jsonl, then ionatlas build barriers",
         )
-    total, done = _FOLDS * (REPEATS + 2) + 1, 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    grouped = [predict_unseen(rows, group_folds(rows.groups, _FOLDS, seed + k), seed, step) for k in range(REPEATS)]
+    step = Steps(FOLDS * (REPEATS + 2) + 1, progress)
+    grouped = [predict_unseen(rows, group_folds(rows.groups, FOLDS, seed + k), seed, step) for k in range(REPEATS)]
     schemes = {
         "grouped by framework": grouped,
-        "random": [predict_unseen(rows, random_folds(len(rows), _FOLDS, seed), seed, step)],
+        "random": [predict_unseen(rows, random_folds(len(rows), FOLDS, seed), seed, step)],
     }
-    if len(set(rows.classes)) >= _FOLDS:
-        schemes["crystal class left out"] = [predict_unseen(rows, group_folds(rows.classes, _FOLDS, seed), seed, step)]
+    if len(set(rows.classes)) >= FOLDS:
+        schemes["crystal class left out"] = [predict_unseen(rows, group_folds(rows.classes, FOLDS, seed), seed, step)]
     together = _repeated(rows, REPEATS)
-    joined = Unseen(*(np.concatenate(each) for each in zip(*grouped, strict=True)))
-    limits = learn_limits(together, joined, REPEATS)
+    limits = learn_limits(together, Unseen.joined(grouped), REPEATS)
     fitted = fit(rows, seed)
     step()
     return MigrationModel(

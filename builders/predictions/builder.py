@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from builders.channels.pairs import KeysOfIons, read_ions, split_key
-from builders.engine.builder import IncrementalBuilder
+from builders.channels.builder import OfIonsBuilder
+from builders.channels.pairs import split_key
 from builders.engine.inputs import KeyedInput
 from store.ion_fields import IONS
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from builders.engine.inputs import Input, StampTables
-    from builders.engine.plan import Plan
     from builders.predictions.hops import Model
 
 
@@ -31,7 +30,7 @@ class ChannelsInput(KeyedInput):
         return stored | {key for key in wanted if split_key(key)[1] in IONS}
 
 
-class PredictionBuilder(IncrementalBuilder):
+class PredictionBuilder(OfIonsBuilder):
     """Predict the barrier of every hop whose channels are in the store, and what it costs the ion to cross the crystal.
 
     Predictions follow the documents of ``channels`` that are there; the choice of ions is a selection and no parameter.
@@ -55,36 +54,18 @@ class PredictionBuilder(IncrementalBuilder):
 
         model: str = field(default_factory=lambda: _model_identity())
 
-    @dataclass(frozen=True)
-    class Selection:
-        """Which ions are looked at; None: all."""
-
-        ions: tuple[str, ...] | None = None
-
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
         """Read the channels."""
         return (ChannelsInput(),)
 
-    def plan(self, tables: StampTables, *, only: Container[str] | None = None, retry_failed: bool = False) -> Plan:
-        """Find out what a build would do; with named ions, at these alone."""
-        assert isinstance(self.wanted, PredictionBuilder.Selection)
-        if self.wanted.ions is not None:
-            only = KeysOfIons(read_ions(self.wanted.ions), self.keys if only is None else only)
-        return super().plan(tables, only=only, retry_failed=retry_failed)
-
     def setup(self) -> Model:
         """Load the weights once a process."""
-        from builders.predictions.weights import identity, load
-        from store.errors import BuildError
+        from builders.migration.model import MigrationModel
+        from builders.models.chosen import load_named
 
         assert isinstance(self.settings, PredictionBuilder.Params)
-        if identity() != self.settings.model:
-            raise BuildError(
-                f"The model was exchanged while predictions were made: {self.settings.model} before, {identity()} now.",
-                mend="ionatlas build predictions",
-            )
-        return load()
+        return load_named(MigrationModel, self.settings.model, self.NAME)
 
     def compute_many(self, keys: Sequence[str], inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any] | Exception]:
         """Describe hop by hop, ask the model once; what cannot be read fails alone."""
@@ -110,6 +91,7 @@ class PredictionBuilder(IncrementalBuilder):
 
 
 def _model_identity() -> str:
-    from builders.predictions.weights import identity
+    from builders.migration.model import MigrationModel
+    from builders.models.chosen import identity
 
-    return identity()
+    return identity(MigrationModel)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from builders.engine.builder import IncrementalBuilder
 from builders.engine.inputs import KeyedInput
-from store.ingest.readers import FORMATS, READER_VERSION
+from store.ingest.kinds import FORMATS, STRUCTURES
 
 if TYPE_CHECKING:
     from builders.engine.inputs import Input
-    from store.ingest.readers import ReadResult
+    from store.ingest.result import ReadResult
 
 KNOWN_PROPERTIES: Final = ("formation_energy_per_atom", "energy_above_hull", "band_gap", "experimental", "created_at")
 """Properties with a field of their own; the others are kept under ``properties``."""
@@ -38,11 +38,11 @@ class StructureBuilder(IncrementalBuilder):
         """Tolerance of the symmetry search in Å, and the version of the readers (a new reader reads again)."""
 
         symprec: float = 0.01
-        reader_version: int = field(default=READER_VERSION)
+        reader_version: int = field(default=STRUCTURES.version)
 
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
-        """Read the verbatim records of structures; those of hops are the barriers' (store.ingest.hop_readers)."""
+        """Read the verbatim records of structures; those of hops are the barriers' (store.ingest.kinds)."""
         projection = {"format": 1, "content": 1, "provider": 1, "licence": 1, "references": 1}
         return (KeyedInput("sources", projection=projection, formats=FORMATS),)
 

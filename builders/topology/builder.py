@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from builders.channels.builder import PairInput
-from builders.channels.pairs import KeysOfIons, read_ions, split_key, wanted_ions
-from builders.engine.builder import IncrementalBuilder
+from builders.channels.builder import PairBuilder, PairInput
+from builders.channels.pairs import split_key
 from builders.engine.inputs import KeyedInput
 from store.ion_fields import WORKING_IONS
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
-    from builders.engine.inputs import Input, StampTables
+    from builders.engine.inputs import Input
     from builders.engine.plan import Plan
     from builders.topology.document import Radii
     from store.crystal import Crystal
@@ -23,7 +20,7 @@ SECONDS_EACH: Final = 0.02
 """What one document takes on one core, s: for estimates only."""
 
 
-class TopologyBuilder(IncrementalBuilder):
+class TopologyBuilder(PairBuilder):
     """Make the persistence diagrams of each structure and working ion, and check them against the channels.
 
     The pairs are those of :class:`builders.channels.builder.ChannelBuilder` without inserted ions. The channels are an input that
@@ -48,22 +45,6 @@ class TopologyBuilder(IncrementalBuilder):
 
         groups: tuple[str, ...] = field(default_factory=lambda: _groups())
 
-    @dataclass(frozen=True)
-    class Selection:
-        """Which pairs of structure and ion are wanted.
-
-        Attributes
-        ----------
-        ions : tuple of str or None
-            Only these are looked at, and made where they are missing. None: the usual ones are made where they are
-            missing, and everything that is there is kept up to date.
-        usual : tuple of str or None
-            By default those of the setting IONATLAS_CHANNEL_IONS.
-        """
-
-        ions: tuple[str, ...] | None = None
-        usual: tuple[str, ...] | None = None
-
     @classmethod
     def inputs(cls) -> tuple[Input, ...]:
         """Read the primitive cells, and the percolation radii of the channels if they are there."""
@@ -71,18 +52,7 @@ class TopologyBuilder(IncrementalBuilder):
 
     def roles(self) -> tuple[Input, ...]:
         """Read the primitive cells of the pairs that are wanted."""
-        return (PairInput(self._ions(), target=self.COLLECTION), _channels())
-
-    def _ions(self) -> tuple[str, ...]:
-        assert isinstance(self.wanted, TopologyBuilder.Selection)
-        return wanted_ions(self.wanted.ions or self.wanted.usual)
-
-    def plan(self, tables: StampTables, *, only: Container[str] | None = None, retry_failed: bool = False) -> Plan:
-        """Find out what a build would do; with named ions, at these alone."""
-        assert isinstance(self.wanted, TopologyBuilder.Selection)
-        if self.wanted.ions is not None:
-            only = KeysOfIons(read_ions(self.wanted.ions), self.keys if only is None else only)
-        return super().plan(tables, only=only, retry_failed=retry_failed)
+        return (PairInput(self.ions(), target=self.COLLECTION), _channels())
 
     def compute(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Make the diagrams of one structure for one ion."""
@@ -103,7 +73,7 @@ class TopologyBuilder(IncrementalBuilder):
     def remarks(self, plan: Plan) -> list[str]:
         """Say which ions are chosen, and how long a first build takes."""
         told = []
-        ions = self._ions()
+        ions = self.ions()
         if ions != WORKING_IONS:
             told.append(f"topology: made for {', '.join(ions)}; that of other ions is kept")
         minutes = len(plan.inputs) * SECONDS_EACH / 60

@@ -53,8 +53,8 @@ class Record:
     Attributes
     ----------
     format : str
-        One of :data:`store.ingest.readers.FORMATS` (structures), :data:`store.ingest.hop_readers.HOP_FORMATS` or
-        :data:`store.ingest.conductivity_readers.CONDUCTIVITY_FORMATS`.
+        One of :data:`store.ingest.kinds.FORMATS` (structures), :data:`store.ingest.kinds.HOP_FORMATS` or
+        :data:`store.ingest.kinds.CONDUCTIVITY_FORMATS`.
     content : bytes
         Exactly as given; of a row of a table, or in a document of several, a JSON object with the parts it needs.
     id : str or None

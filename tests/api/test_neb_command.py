@@ -177,7 +177,7 @@ def test_without_the_extra_pip_is_named(file: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.usefixtures("toy")
 class TestStore:
     def test_a_barrier_is_kept_as_a_record(self, file: Path, database: Any) -> None:
-        from store.ingest.hop_readers import read_hop
+        from store.ingest.readers import read_hop
 
         result = run(str(file), "--store", "--json", *QUICK)
         assert result.exit_code == 0, result.stderr

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from api.cli.main import app
 from api.migration import rows as streaming
-from builders.predictions import hops, weights
+from builders.models import chosen
+from builders.predictions import hops
 from ionatlas import Atlas, hop_barriers, migration_energy
 from store.errors import UsageError
 
@@ -40,7 +41,7 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> HandModel:
             return error
 
     monkeypatch.setattr(hops, "describe_hop", by_length)
-    monkeypatch.setattr(weights, "load", lambda folder=None: model)
+    monkeypatch.setattr(chosen, "load", lambda kind, folder=None: model)
     streaming._model.cache_clear()
     return model
 

@@ -98,7 +98,7 @@ def test_the_command_writes_a_model_and_prints_its_scores(
         (folder / "card.json").write_text(json.dumps(model))
 
     monkeypatch.setattr("builders.migration.train.train", train)
-    monkeypatch.setattr("builders.migration.model.save_model", save)
+    monkeypatch.setattr("builders.models.files.save_model", save)
     for name, value in (
         ("HOME", settings.home),
         ("MONGODB_URI", settings.mongodb_uri),

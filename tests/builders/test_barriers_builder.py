@@ -15,7 +15,7 @@ from builders.barriers.environment import of_record
 from store.arrays import unpack
 from store.barrier_documents import BarriersDocument
 from store.errors import SourceError
-from store.ingest.hop_readers import read_hop
+from store.ingest.readers import read_hop
 from store.schema import json_schema, migrate
 from store.settings import Settings
 

@@ -15,7 +15,7 @@ from builders.barriers.study import describe_study
 from builders.migration.members import USED
 from builders.migration.model import load_model
 from store.hops import HopRecord
-from store.ingest.hop_readers import read_hop
+from store.ingest.readers import read_hop
 
 from .barrier_hops import reverse
 

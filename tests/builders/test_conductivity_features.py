@@ -12,7 +12,7 @@ from builders.conductivity.features import FEATURES, NAMES, describe, describe_r
 from builders.conductivity.lattice import cell_of, cell_of_row
 from store.crystal import Crystal
 from store.errors import FeatureError
-from store.ingest.conductivity_readers import read_conductivity
+from store.ingest.readers import read_conductivity
 
 from .conductivity_rows import rock_salt, row_of
 

@@ -14,14 +14,16 @@ import pytest
 from builders.conductivity.card import covered, spread_of_repeats
 from builders.conductivity.features import NAMES, describe
 from builders.conductivity.members import BASE, COMPOSITION, columns
-from builders.conductivity.model import LARGEST, SMALLEST, WEIGHTS, load_model, save_model
+from builders.conductivity.model import LARGEST, SMALLEST, WEIGHTS, load_model
 from builders.conductivity.rows import TrainingRows, connected, gather
-from builders.conductivity.train import Judged, as_less_known, fit, learn_limits, predict_unseen, train
+from builders.conductivity.train import as_less_known, fit, learn_limits, predict_unseen, train
 from builders.learning.censored import bounded_scores, errors, expected_below
 from builders.learning.splits import group_folds
+from builders.models.files import save_model
+from builders.models.training import Judged
 from store.conductivities import ConductivityRecord
 from store.errors import FeatureError, UsageError
-from store.ingest.conductivity_readers import read_conductivity
+from store.ingest.readers import read_conductivity
 
 from .conductivity_rows import made_up, rock_salt
 

@@ -13,9 +13,11 @@ from api.builds import explain_builds, run_builds
 from api.lineage import trace
 from api.service import Service
 from api.work import build_options
+from builders.conductivity.model import ConductivityModel
 from builders.conductivity_predictions import builder as module
-from builders.conductivity_predictions import weights
 from builders.engine.run import in_order
+from builders.migration.model import MigrationModel
+from builders.models import chosen
 from builders.registry import BUILDERS, builder_class
 from store.errors import FeatureError, UsageError
 from store.ingest.ingest import ingest
@@ -59,8 +61,8 @@ class HandModel:
 def hand(monkeypatch: pytest.MonkeyPatch) -> HandModel:
     model = HandModel()
     monkeypatch.setattr(module, "_describe", lambda structure: np.array([len(structure["primitive"]["species"]), 0.0]))
-    monkeypatch.setattr(weights, "load", lambda folder=None: model)
-    monkeypatch.setattr(weights, "identity", lambda: "hand-1:a")
+    monkeypatch.setattr(chosen, "load", lambda kind, folder=None: model)
+    monkeypatch.setattr(chosen, "identity", lambda kind: "hand-1:a")
     monkeypatch.setattr("builders.engine.builder._TOOLS", {})
     monkeypatch.setattr("builders.engine.work._BUILDERS", {})
     monkeypatch.setattr("builders.engine.run.LocalPool", Here)
@@ -142,11 +144,11 @@ def test_other_weights_make_all_stale_and_another_structure_just_its_own(
     store["structures"].update_one({"_id": "mixed"}, {"$set": {"hash": content_hash("another")}})
     (plan,) = explain_builds(store, settings, ["conductivity_predictions"])
     assert plan.stale == {"input structures": 1}
-    monkeypatch.setattr(weights, "identity", lambda: "hand-1:b")
+    monkeypatch.setattr(chosen, "identity", lambda kind: "hand-1:b")
     (plan,) = explain_builds(store, settings, ["conductivity_predictions"])
     assert plan.stale == {"parameters": 4}
-    monkeypatch.setattr(weights, "identity", lambda: "hand-1:a")
-    monkeypatch.setattr(weights, "barrier_identity", lambda: "another")
+    monkeypatch.setattr(chosen, "identity", lambda kind: "hand-1:a")
+    monkeypatch.setattr(chosen, "shipped_identity", lambda kind: "another")
     (plan,) = explain_builds(store, settings, ["conductivity_predictions"])
     assert plan.stale == {"parameters": 4}
 
@@ -177,7 +179,7 @@ def test_the_shipped_model_predicts_what_it_predicts_by_itself(
     file.write_text("".join(json.dumps(record(key, rows()[key])) + "\n" for key in ("layered", "olivine", "halite")))
     ingest(database, file)
     build(database, settings, ["structures", "conductivity_predictions"])
-    model = weights.load()
+    model = chosen.load(ConductivityModel)
     for document in database["conductivity_predictions"].find():
         structure = database["structures"].find_one({"_id": document["material"]})
         crystal = Crystal.from_document(structure["primitive"])
@@ -199,6 +201,6 @@ def test_why_leads_to_the_structure_and_the_model(store: Any, settings: Settings
         "layered/Li",
         "fresh",
     )
-    assert prediction.params == {"model": "hand-1:a", "barriers": weights.barrier_identity()}
-    assert weights.barrier_identity()
+    assert prediction.params == {"model": "hand-1:a", "barriers": chosen.shipped_identity(MigrationModel)}
+    assert chosen.shipped_identity(MigrationModel)
     assert [(each.collection, each.id) for each in prediction.inputs] == [("structures", "layered")]

@@ -16,10 +16,12 @@ from hypothesis.extra.numpy import arrays
 from builders.barriers.describe import NAMES, STUDY
 from builders.learning.conformal import OTHERS, Calibration
 from builders.migration.members import TRENDS, USED
-from builders.migration.model import ARRAYS, CARD, WEIGHTS, MigrationModel, Predicted, interval, load_model
-from builders.migration.portable import Forest, Kernel
-from builders.migration.scale import to_log
+from builders.migration.model import WEIGHTS, MigrationModel, interval, load_model
 from builders.migration.train import MODEL
+from builders.models.base import Predicted
+from builders.models.files import ARRAYS, CARD
+from builders.models.portable import Forest, Kernel
+from builders.models.scale import to_log
 from store.errors import FeatureError
 
 from .migration_rows import known, typical

@@ -14,23 +14,15 @@ from builders.barriers.describe import NAMES
 from builders.learning.conformal import OTHERS
 from builders.learning.splits import group_folds, random_folds
 from builders.migration import train as module
-from builders.migration.card import constant, mean_scores, scores_of
+from builders.migration.card import scores_of
 from builders.migration.members import TRENDS, USED, make_stack, to_portable
-from builders.migration.model import ARRAYS, CARD, MigrationModel, load_model, save_model
-from builders.migration.portable import Forest
-from builders.migration.scale import to_log
-from builders.migration.train import (
-    FEWEST,
-    INSIDE,
-    LEVEL,
-    Unseen,
-    fit,
-    judge,
-    learn_limits,
-    predict_unseen,
-    train,
-    used,
-)
+from builders.migration.model import MigrationModel, load_model
+from builders.migration.train import fit, judge, learn_limits, predict_unseen, train, used
+from builders.models.card import constant, mean_scores
+from builders.models.files import ARRAYS, CARD, save_model
+from builders.models.portable import Forest
+from builders.models.scale import to_log
+from builders.models.training import FEWEST, INSIDE, LEVEL, Unseen
 from store.errors import UsageError
 
 from .migration_rows import made_rows, small_stack, smaller
@@ -313,12 +305,14 @@ def test_scores_by_hand() -> None:
     assert found["mae_out_of_domain"] == pytest.approx(error[~judged.in_domain].mean())
     assert found["interval_width_median"] == pytest.approx(np.median(judged.upper - judged.lower))
     assert set(found["coverage_by_ion"]) == {"Li", "Na"}
-    assert found["constant"]["mae"] == pytest.approx(np.abs(constant(rows, unseen) - rows.barrier).mean(), abs=1e-3)
+    assert found["constant"]["mae"] == pytest.approx(
+        np.abs(constant(rows.barrier, unseen.fold) - rows.barrier).mean(), abs=1e-3
+    )
 
 
 def test_the_constant_is_the_median_of_the_other_folds() -> None:
     rows, unseen = exchangeable(300)
-    found = constant(rows, unseen)
+    found = constant(rows.barrier, unseen.fold)
     for k in range(5):
         mine = unseen.fold == k
         assert (found[mine] == np.median(rows.barrier[~mine])).all()

@@ -247,7 +247,8 @@ def test_another_optimiser_takes_over_where_the_first_gets_nowhere(
 
 
 def test_a_barrier_becomes_a_row_that_the_store_reads(salt: Endpoints) -> None:
-    from store.ingest.hop_readers import HOP_FORMATS, read_hop
+    from store.ingest.kinds import HOP_FORMATS
+    from store.ingest.readers import read_hop
 
     result = run_neb(salt, valley(salt, tilt=0.1))
     made = hop_record("neb-LiF-Li-0-toy", "LiF", 0, salt, result, potential(None))

@@ -15,7 +15,8 @@ from api.service import Service
 from api.work import build_options
 from builders.channels.analysis import analyse
 from builders.engine.run import in_order
-from builders.predictions import hops, weights
+from builders.models import chosen
+from builders.predictions import hops
 from builders.predictions.builder import PredictionBuilder
 from builders.predictions.document import to_document
 from builders.registry import BUILDERS, builder_class
@@ -37,8 +38,8 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> HandModel:
     """Hops described by their length alone, and the model that reads it."""
     model = HandModel()
     monkeypatch.setattr(hops, "describe_hops", lambda channels: [np.array([hop.p_length]) for hop in channels.hops])
-    monkeypatch.setattr(weights, "load", lambda folder=None: model)
-    monkeypatch.setattr(weights, "identity", lambda: "hand-1:a")
+    monkeypatch.setattr(chosen, "load", lambda kind, folder=None: model)
+    monkeypatch.setattr(chosen, "identity", lambda kind: "hand-1:a")
     monkeypatch.setattr("builders.engine.builder._TOOLS", {})
     monkeypatch.setattr("builders.engine.work._BUILDERS", {})
     monkeypatch.setattr("builders.engine.run.LocalPool", Here)
@@ -169,7 +170,7 @@ def test_a_second_build_does_nothing_and_other_weights_do_everything_again(
 ) -> None:
     build(store, settings)
     assert build(store, settings) == {"structures": 0, "channels": 0, "predictions": 0, "candidates": 0}
-    monkeypatch.setattr(weights, "identity", lambda: "hand-1:b")
+    monkeypatch.setattr(chosen, "identity", lambda kind: "hand-1:b")
     (plan,) = explain_builds(store, settings, ["predictions"])
     assert plan.stale == {"parameters": 5}
     assert build(store, settings)["predictions"] == 5

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from store.crystal import Crystal
+from store.hops import HopRecord
+from store.ingest.containers import read_records
+from store.ingest.readers import read_hop
+from store.ingest.records import Record
 
 A = 6.0
 CUBE = [[A, 0, 0], [0, A, 0], [0, 0, A]]
@@ -224,3 +228,15 @@ def migration_graph(*, edges: bool = True) -> dict[str, Any]:
         "inserted_ion_coords": places,
         "insert_coords_combo": ["0+1"],
     }
+
+
+def uniform(**changes: Any) -> HopRecord:
+    """A hop of the uniform layout, read."""
+    return read_hop("hop-json", encoded(row(**changes)))
+
+
+def split(path: Path) -> list[Record]:
+    """The records of a file, none of which is bad."""
+    found = list(read_records(path))
+    assert all(isinstance(item, Record) for item in found), found
+    return [item for item in found if isinstance(item, Record)]

@@ -17,10 +17,10 @@ from store.compositions import difference, parse_formula
 from store.conductivities import ConductivityRecord, to_kelvin, to_s_cm
 from store.errors import EmptySource, IonatlasError, SourceError, UnknownElement, UnknownFormat
 from store.ingest.conductivity_csv import COLUMNS
-from store.ingest.conductivity_readers import CONDUCTIVITY_FORMATS, read_conductivity
 from store.ingest.containers import read_records
 from store.ingest.hop_tables import table_kind
-from store.ingest.kinds import kind_of
+from store.ingest.kinds import CONDUCTIVITY_FORMATS, kind_of
+from store.ingest.readers import read_conductivity
 from store.ingest.records import BadRecord, Record
 from store.ingest.sniff import classify
 

@@ -10,8 +10,8 @@ import pytest
 from store.conductivities import BOUNDS
 from store.conductivity_documents import LINKS
 from store.ingest.conductivity_csv import COLUMNS
-from store.ingest.conductivity_readers import read_conductivity
 from store.ingest.containers import read_records
+from store.ingest.readers import read_conductivity
 from store.ingest.records import Record
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "conductivity-data.md").read_text(encoding="utf-8")

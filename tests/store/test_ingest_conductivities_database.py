@@ -15,9 +15,9 @@ from builders.barriers.builder import BarrierBuilder
 from builders.engine.inputs import StampTables
 from builders.structures.builder import StructureBuilder
 from store.errors import UsageError
-from store.ingest.conductivity_readers import CONDUCTIVITY_FORMATS, read_conductivity
 from store.ingest.ingest import IngestReport, ingest
-from store.ingest.readers import FORMATS
+from store.ingest.kinds import CONDUCTIVITY_FORMATS, FORMATS
+from store.ingest.readers import read_conductivity
 from store.schema import migrate
 from store.settings import Settings
 

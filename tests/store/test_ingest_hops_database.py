@@ -14,10 +14,10 @@ from api.service import Service
 from builders.engine.inputs import KeyedInput, StampTables
 from builders.structures.builder import StructureBuilder
 from store.errors import UsageError
-from store.ingest.hop_readers import HOP_FORMATS, read_hop
 from store.ingest.ingest import IngestReport, ingest
+from store.ingest.kinds import FORMATS, HOP_FORMATS
 from store.ingest.plan import make_plan, other_ids, prepare
-from store.ingest.readers import FORMATS
+from store.ingest.readers import read_hop
 from store.ingest.records import Origin, Record
 from store.provenance import utc_now
 from store.schema import migrate

@@ -10,7 +10,7 @@ import pytest
 from store.hops import DEFINITIONS
 from store.ingest.containers import read_records
 from store.ingest.hop_csv import COLUMNS
-from store.ingest.hop_readers import read_hop
+from store.ingest.readers import read_hop
 from store.ingest.records import Record
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "hops.md").read_text(encoding="utf-8")

@@ -17,9 +17,9 @@ from store.errors import EmptySource, SourceError, SourceTooLarge, UnknownFormat
 from store.hops import HopRecord
 from store.ingest.containers import read_records
 from store.ingest.hop_csv import COLUMNS
-from store.ingest.hop_readers import read_hop
 from store.ingest.hop_tables import named_files, table_kind
 from store.ingest.limits import Limits
+from store.ingest.readers import read_hop
 from store.ingest.records import BadRecord, Record
 
 from .hop_examples import END, HEADER, INDEX, PROFILE, START, cif, csv_row, images, litraj, table, trajectory, with_ion

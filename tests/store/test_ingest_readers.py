@@ -20,7 +20,8 @@ from store.errors import (
     UnknownFormat,
 )
 from store.ingest.containers import read_records
-from store.ingest.readers import FORMATS, READER_VERSION, read_record
+from store.ingest.kinds import FORMATS, STRUCTURES
+from store.ingest.readers import read_record
 
 CUBE = [[4.2, 0, 0], [0, 4.2, 0], [0, 0, 4.2]]
 CESIUM_CHLORIDE = {"lattice": CUBE, "species": ["Cs", "Cl"], "frac_coords": [[0, 0, 0], [0.5, 0.5, 0.5]]}
@@ -35,7 +36,7 @@ def test_formats_and_version() -> None:
     assert set(FORMATS) == {
         "amcsd-json", "ase-json", "cif", "extxyz", "mp-json", "optimade-json", "poscar", "pymatgen-json", "uniform-json",
     }  # fmt: skip
-    assert READER_VERSION >= 1
+    assert STRUCTURES.version >= 1
     with pytest.raises(UnknownFormat, match="unreadable"):
         read_record("unreadable", b"x")
 

@@ -12,7 +12,7 @@ from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from builders.migration.portable import (
+from builders.models.portable import (
     Forest,
     Kernel,
     Portable,
@@ -22,7 +22,7 @@ from builders.migration.portable import (
     of_scikit_forest,
     to_arrays,
 )
-from builders.migration.scale import SHIFT, from_log, to_log
+from builders.models.scale import SHIFT, from_log, to_log
 
 
 def data(n: int = 200, k: int = 7, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

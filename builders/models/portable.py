@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from builders.migration.scale import from_log
+from builders.models.scale import from_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Forest:
     single : bool
         Whether features are compared in single precision, as scikit-learn does.
     log : bool
-        Whether the trees predict logarithms (:mod:`builders.migration.scale`).
+        Whether the trees predict logarithms (:mod:`builders.models.scale`).
     """
 
     feature: NDArray[np.int64]
@@ -57,7 +57,7 @@ class Forest:
     log: bool
 
     def predict(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predict from standard scores, shape=(n, n_features) to (n,), eV."""
+        """Predict from standard scores, shape=(n, n_features) to (n,), in the unit that was learned."""
         given = scores.astype(np.float32).astype(np.float64) if self.single else scores
         total = np.concatenate(
             [self._sum(given[k : k + _CHUNK]) for k in range(0, len(given), _CHUNK)] or [np.zeros(0)]
@@ -106,7 +106,7 @@ class Kernel:
     log: bool
 
     def predict(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predict from standard scores, shape=(n, n_features) to (n,), eV."""
+        """Predict from standard scores, shape=(n, n_features) to (n,), in the unit that was learned."""
         squares = (scores * scores).sum(1)[:, None] + (self.points * self.points).sum(1) - 2.0 * scores @ self.points.T
         apart = np.sqrt(3.0 * np.maximum(squares, 0.0)) / self.length
         found = self.mean + self.scale * (self.variance * (1.0 + apart) * np.exp(-apart)) @ self.alpha

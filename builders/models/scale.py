@@ -1,4 +1,7 @@
-"""The scale on which barriers are learned and their intervals hold: a logarithm, shifted so that nothing blows up at zero."""
+"""The scale on which barriers are learned and their intervals hold: a logarithm, shifted so that nothing blows up at zero.
+
+It stands here and not with the model of migration energies because members that are kept as arrays may predict on it.
+"""
 
 from __future__ import annotations
 
