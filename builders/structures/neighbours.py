@@ -29,6 +29,7 @@ FLAG_SPLIT = "partially occupied sites closer than 0.6 Å"
 _START = 2.2  # first radius in units of (volume per atom)^(1/3): 45 neighbours on average, enough for 24 nearly always
 _START_LIMIT = 10.0  # Å; in a cell that is mostly vacuum the first radius would otherwise swallow the whole cluster
 _GROWTH = 1.4
+_REACH = 0.78  # first radius for k neighbours of one kind, in units of (k volume / atoms of it)^(1/3): 2 k on average
 _SKEWED = 0.35  # volume / (a b c); 0.5 for the primitive cell of an fcc lattice
 _MANY = 1500  # sites; above it, coincident atoms are looked for in slices so that n^2 pairs are never held
 
@@ -227,6 +228,56 @@ def neighbourhood(points: Points, k: int = 24) -> Neighbourhood:
         nearest[done] = rows[done]
         missing = missing[~full[missing]]
     return Neighbourhood(smallest, nearest, pairs, start, flags)
+
+
+def nearest_of_kinds(points: Points, shares: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """Find the k nearest neighbours of each site among the atoms of each kind.
+
+    Parameters
+    ----------
+    points : Points
+        From :func:`points_of`.
+    shares : numpy.ndarray
+        shape=(n_kinds, n_sites); how much of each kind is on each site, somewhere more than 0. A neighbour counts as much as
+        it is there, as in :func:`neighbourhood`.
+    k : int
+        Number of neighbours of each kind.
+
+    Returns
+    -------
+    numpy.ndarray
+        shape=(n_sites, n_kinds, k), float64, Å, ascending along the last axis. An atom is not its own neighbour, its images are.
+
+    Examples
+    --------
+    >>> from store.crystal import Crystal
+    >>> salt = Crystal.from_lists([[4, 0, 0], [0, 4, 0], [0, 0, 4]], ["Cs", "Cl"], [[0, 0, 0], [.5, .5, .5]])
+    >>> nearest_of_kinds(points_of(salt), np.eye(2), 2).round(2).tolist()
+    [[[4.0, 4.0], [3.46, 3.46]], [[3.46, 3.46], [4.0, 4.0]]]
+    """
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    n_sites = len(points.positions)
+    nearest = np.empty((n_sites, len(shares), k))
+    volume = abs(float(np.linalg.det(points.lattice)))
+    for kind, share in enumerate(shares):
+        members = np.flatnonzero(share > 0)
+        places = np.ascontiguousarray(points.positions[members])
+        weights = share[members] if (share[members] < 1.0).any() else None
+        missing = np.arange(n_sites)
+        radius = _REACH * (k * volume / float(share.sum())) ** (1 / 3)
+        while len(missing):
+            around = np.ascontiguousarray(points.positions[missing])
+            row, member, _, distance = find_points_in_spheres(
+                places, around, radius, np.ones(3, dtype=np.int64), points.lattice, 1e-8
+            )
+            other = (distance > 1e-6) | (missing[row] != members[member])
+            pairs = Pairs(row[other], member[other], distance[other])
+            rows, full = _rows(pairs, len(missing), k, weights)
+            nearest[missing[full], kind] = rows[full]
+            missing = missing[~full]
+            radius *= _GROWTH
+    return nearest
 
 
 def _refuse_coincident(pairs: Pairs, weights: NDArray[np.float64] | None) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Structures as numbers that know no element: the arrangement of sites alone."""
