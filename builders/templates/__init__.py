@@ -1,0 +1,1 @@
+"""Structure prediction from templates: known arrangements taken over by other elements."""
