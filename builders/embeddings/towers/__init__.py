@@ -1,0 +1,1 @@
+"""Two towers: compositions and structures embedded in one space, so that either finds the other."""

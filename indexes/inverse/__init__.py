@@ -1,0 +1,1 @@
+"""Inverse retrieval: which compositions could take a given structure."""
