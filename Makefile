@@ -17,7 +17,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## real structures in, derived collections built, three questions asked and answered, with pictures
 	$(BIN)/ionatlas demo
 
-test: lint  ## everything that must hold
+TRAINING := $(VENV)/.training
+
+$(TRAINING): $(INSTALLED)  # networks are trained with torch, which predicting does not need
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+	touch $@
+
+test: lint $(TRAINING)  ## everything that must hold
 	$(BIN)/python -m pytest
 
 lint: $(INSTALLED)  ## style, types, layers
@@ -43,6 +49,13 @@ bench: $(INSTALLED)  ## every claim of speed, with its peer in the same run (nee
 	$(BIN)/python benchmarks/topology.py
 	$(BIN)/python benchmarks/conductivity.py
 	$(BIN)/python benchmarks/lithium_layers.py
+	$(BIN)/python benchmarks/fingerprints.py
+	$(BIN)/python benchmarks/pairs.py
+	$(BIN)/python benchmarks/towers.py
+	$(BIN)/python benchmarks/csp.py
+	$(BIN)/python benchmarks/csp.py --time-split
+	$(BIN)/python benchmarks/csp_derived.py
+	$(BIN)/python benchmarks/csp_speed.py
 
 docs: $(INSTALLED)  ## reference pages from the code
 	$(BIN)/python docs/generate.py

@@ -4,6 +4,7 @@
 
     with Atlas() as atlas:
         table = atlas.query('elements HAS "Li" AND band_gap > 3', sort="energy_above_hull")
+        predicted = atlas.predict_structure("LiNiPO4", exclude_formula=True)
     report = channels("LiFePO4.cif", ion="Li")
     energy = migration_energy("LiFePO4.cif", ion="Li")
 
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from api.channels import channels
     from api.client import Atlas
+    from api.inverse import inverse
     from api.migration import hop_barriers, migration_energy
+    from api.prediction import predict_structure
 
     __version__: str
 
-__all__ = ["Atlas", "__version__", "channels", "hop_barriers", "migration_energy"]
+__all__ = ["Atlas", "__version__", "channels", "hop_barriers", "inverse", "migration_energy", "predict_structure"]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,6 +40,14 @@ def __getattr__(name: str) -> Any:
         from api import migration
 
         return getattr(migration, name)
+    if name == "predict_structure":
+        from api.prediction import predict_structure
+
+        return predict_structure
+    if name == "inverse":
+        from api.inverse import inverse
+
+        return inverse
     if name == "__version__":
         from importlib.metadata import version
 

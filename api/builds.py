@@ -64,13 +64,13 @@ def known_names() -> list[str]:
     ['structures', 'duplicates']
     """
     from builders.registry import BUILDERS
-    from indexes.registry import INDEXES
+    from indexes.registry import NAMES
 
-    return [*BUILDERS, *(f"index/{name}" for name in INDEXES)]
+    return [*BUILDERS, *(f"index/{name}" for name in NAMES)]
 
 
 def chosen(names: Sequence[str] | None) -> tuple[list[type[IncrementalBuilder]], list[str]]:
-    """Translate names into builders, in the order of their inputs, and indexes. ``None`` means all.
+    """Translate names into builders, in the order of their inputs, and indexes. ``None`` means all but those on request.
 
     Raises
     ------
@@ -78,10 +78,10 @@ def chosen(names: Sequence[str] | None) -> tuple[list[type[IncrementalBuilder]],
         A name is unknown; the known ones are listed.
     """
     from builders.engine.run import in_order
-    from builders.registry import builder_class
+    from builders.registry import ON_REQUEST, builder_class
 
     known = known_names()
-    asked = list(names or known)
+    asked = list(names or [name for name in known if name not in ON_REQUEST])
     for name in asked:
         if name not in known:
             raise UsageError(f"There is nothing to build called {name!r}. There are: {', '.join(known)}.")
@@ -188,7 +188,7 @@ def _index_summary(database: Database[Any], settings: Settings, name: str, chang
     step = index_step(name, settings)
     plan = step.plan(database)
     known = {*plan.missing, *plan.stale, *plan.removed}
-    prefix = f"{step.model}/"
+    prefix = step.prefix
     upstream = {key.removeprefix(prefix) for key in changed.get(step.collection, ()) if key.startswith(prefix)}
     pending = len(upstream - known)
     there = plan.fresh + len(plan.stale) + len(plan.removed)

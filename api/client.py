@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from api.channels.report import ChannelReport
+    from api.inverse.report import InverseReport
     from api.migration.report import MigrationReport
+    from api.prediction.report import StructurePrediction
     from api.results import Lineage, QueryResult, StoreStatus
     from api.service import Service, StructureKind
     from builders.engine.run import Progress, RunSummary
@@ -144,6 +146,20 @@ class Atlas:
         from api.migration import migration_energy
 
         return migration_energy(source, ion, service=lambda: self.service)
+
+    def predict_structure(
+        self, formula: str | Mapping[str, float], top: int = 10, **options: Any
+    ) -> StructurePrediction:
+        """Predict which crystal structures a composition may take (see :func:`api.prediction.predict_structure`)."""
+        from api.prediction import predict_structure
+
+        return predict_structure(formula, top, **options, service=lambda: self.service)
+
+    def inverse(self, source: str | Path | Crystal | Structure, k: int = 20, **options: Any) -> InverseReport:
+        """Find compositions that could take a structure (see :func:`api.inverse.inverse`)."""
+        from api.inverse import inverse
+
+        return inverse(source, k, **options, service=lambda: self.service)
 
     def barriers(
         self,

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from api.channels.source import looks_like_a_path
 from api.finding import choose_fields, matching_ids, read_formula, rows_by_id, without_unknown_ions
 from api.results import IndexStatus, QueryResult
 from store.errors import IndexError_, UnknownId, UsageError
 from store.fields import Field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from api.service import Service
+    from store.crystal import Crystal
 
-DISTANCE: Final = Field(
-    "distance",
-    "float",
-    None,
-    "Euclidean distance of the composition statistics, in standard deviations.",
-    "indexes.composition",
-)
+
+def _distance(by: str) -> Field:
+    from indexes.registry import DISTANCES
+
+    return Field("distance", "float", None, DISTANCES[by], f"indexes.{by}")
 
 
 def similar(
@@ -45,7 +46,7 @@ def similar(
     index = service.index(by)
     allowed = matching_ids(service, filter_text)
     note = _note(service, by)
-    if asked in index:
+    if not os.path.lexists(asked) and asked in index:
         found = index.similar(asked, k, allowed_ids=allowed)
     else:
         found = index.similar(_embed(service, by, asked), k, allowed_ids=allowed)
@@ -55,7 +56,7 @@ def similar(
         chosen = [field for field in chosen if field in kept]
     unknown = dict.fromkeys(field.name for field in chosen)
     rows = [{**unknown, **known.get(each.id, {}), "id": each.id, "distance": each.distance} for each in found]
-    columns = [choose_fields("id")[0], DISTANCE, *(field for field in chosen if field.name != "id")]
+    columns = [choose_fields("id")[0], _distance(by), *(field for field in chosen if field.name != "id")]
     ordered = [{field.name: row[field.name] for field in columns} for row in rows]
     return QueryResult(ordered, columns, None, len(rows) == k, time.perf_counter() - started, note)
 
@@ -82,24 +83,69 @@ def _note(service: Service, by: str) -> str | None:
 
 
 def _embed(service: Service, by: str, asked: str) -> NDArray[np.float32]:
-    """Embed a formula on the fly, as the builder would embed a material of it."""
-    amounts = read_formula(asked)
-    if amounts is None:
+    """Embed a formula or a file's structure on the fly, as the builder would embed a material of it."""
+    amounts = None if os.path.lexists(asked) else read_formula(asked)
+    if amounts is None and not os.path.lexists(asked) and not looks_like_a_path(asked):
         raise _no_such_material(service, asked)
-    from builders.embeddings.composition import embed
-    from builders.structures.formulas import describe_composition
     from indexes.registry import index_step
 
     step = index_step(by, service.settings)
     manifest = service.index(by).manifest
     if manifest.model != step.identity:
         raise IndexError_(
-            f"The index {by} was made with another model ({manifest.model}) than the one at hand ({step.identity}): a formula "
-            "cannot be compared with it.",
+            f"The index {by} was made with another model ({manifest.model}) than the one at hand ({step.identity}): what is not "
+            "in it cannot be compared with it.",
             mend="ionatlas build",
         )
-    vector: NDArray[np.float32] = embed([describe_composition(amounts).composition])[0]
+    vector: NDArray[np.float32] = _EMBED[by](asked, amounts)
     return vector
+
+
+def _by_composition(asked: str, amounts: dict[str, float] | None) -> Any:
+    from builders.embeddings.composition import embed
+    from builders.structures.formulas import describe_composition
+
+    given = _crystal(asked).amounts() if amounts is None else amounts
+    return embed([describe_composition(given).composition])[0]
+
+
+def _by_structure(asked: str, amounts: dict[str, float] | None) -> Any:
+    if amounts is not None:
+        raise UsageError(
+            f"{asked} is a composition, and structures are compared by their arrangement.",
+            mend=f"ionatlas similar {asked} --by learned finds structures that it could take",
+        )
+    from builders.embeddings.structure.fingerprint import fingerprint
+
+    return fingerprint(_crystal(asked)).vector()
+
+
+def _learned(asked: str, amounts: dict[str, float] | None) -> Any:
+    from builders.embeddings.towers.model import load_towers
+
+    if amounts is not None:
+        from builders.embeddings.towers.composition import composition_of
+
+        return load_towers().embed_compositions([composition_of(amounts)])[0]
+    from builders.embeddings.towers.structure import structure_features
+
+    return load_towers().embed_features([structure_features(_crystal(asked))])[0]
+
+
+def _crystal(path: str) -> Crystal:
+    from api.channels.source import read_source
+    from builders.structures.validation import validate
+
+    return validate(read_source(path)[1]).crystal
+
+
+_EMBED: Final[dict[str, Callable[[str, dict[str, float] | None], Any]]] = {
+    "composition": _by_composition,
+    "structure": _by_structure,
+    "learned": _learned,
+    "learned_composition": _learned,
+}
+"""How what is not in an index is embedded."""
 
 
 def _no_such_material(service: Service, asked: str) -> UsageError:

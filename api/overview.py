@@ -109,6 +109,6 @@ def _first(reasons: dict[str, int]) -> dict[str, int]:
 
 def _indexes(service: Service) -> list[IndexStatus]:
     from api.likeness import index_status
-    from indexes.registry import INDEXES
+    from indexes.registry import NAMES
 
-    return [index_status(service, name) for name in INDEXES]
+    return [index_status(service, name) for name in NAMES]

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from api.results import Lineage, QueryResult, StoreStatus
+    from indexes.inverse.space import CompositionSpace
     from indexes.similarity import SimilarityIndex
+    from indexes.templates.library import TemplateLibrary
+    from indexes.templates.snapshot import OpenLibrary
     from store.crystal import Crystal
     from store.settings import Settings
 
@@ -62,6 +65,8 @@ class Service:
         self.database = database
         self.settings = settings
         self._indexes: dict[str, SimilarityIndex] = {}
+        self._library: OpenLibrary | None = None
+        self._compositions: CompositionSpace | None = None
 
     def call(self, operation: Callable[[Database[dict[str, Any]]], T]) -> T:
         """Run a read, again if the connection was lost, and put MongoDB's refusals into words."""
@@ -152,11 +157,12 @@ class Service:
         Parameters
         ----------
         id_or_formula : str
-            An id of the store, or a formula, which need not be in it.
+            An id of the store, a formula, which need not be in it, or a file with a structure.
         k : int
             How many.
         by : str
-            ``composition``: Euclidean distance of the composition statistics.
+            ``composition``: Euclidean distance of the composition statistics. ``structure``: of the arrangement of atoms,
+            whatever the elements and the volume.
         filter : str, optional
             Only among the materials that match it; the answer is exact (the filter is applied before the search).
         fields : optional
@@ -321,6 +327,35 @@ class Service:
             # Two threads may both get here; either object serves, and setdefault keeps one.
             self._indexes.setdefault(name, similarity_index(name, self.settings))
         return self._indexes[name]
+
+    def templates(self) -> TemplateLibrary:
+        """Return the template library, opened at the first question and anew when another was published.
+
+        Raises
+        ------
+        SnapshotMissing
+            It was not built yet.
+        """
+        if self._library is None:
+            from indexes.templates.snapshot import open_library
+
+            self._library = open_library(self.settings)
+        return self._library.current()
+
+    def compositions(self) -> CompositionSpace:
+        """Return the compositions of the template library, for inverse retrieval.
+
+        Raises
+        ------
+        SnapshotMissing
+            The library was not built yet.
+        """
+        library = self.templates()
+        if self._compositions is None or self._compositions.library is not library:
+            from indexes.inverse.space import CompositionSpace
+
+            self._compositions = CompositionSpace(library)
+        return self._compositions
 
     def unknown_id(self, id: str) -> UnknownId:
         """Make the error for an id that is not there, with near ones."""

@@ -17,6 +17,10 @@ BUILDERS: Final[dict[str, str]] = {
     "structures": "builders.structures.builder:StructureBuilder",
     "duplicates": "builders.structures.duplicates_builder:DuplicatesBuilder",
     "composition": "builders.embeddings.builder:CompositionBuilder",
+    "structure_distances": "builders.embeddings.structure.builder:StructureFingerprintBuilder",
+    "order_parameters": "builders.embeddings.structure.builder:OrderParameterBuilder",
+    "tower_compositions": "builders.embeddings.towers.builder:TowerCompositionBuilder",
+    "tower_structures": "builders.embeddings.towers.builder:TowerStructureBuilder",
     "channels": "builders.channels.builder:ChannelBuilder",
     "barriers": "builders.barriers.builder:BarrierBuilder",
     "predictions": "builders.predictions.builder:PredictionBuilder",
@@ -26,6 +30,9 @@ BUILDERS: Final[dict[str, str]] = {
     "candidates": "builders.candidates.builder:CandidateBuilder",
 }
 """Name of a builder (its ``NAME``) and where its class stands, in an order in which they can run."""
+
+ON_REQUEST: Final = frozenset({"order_parameters"})
+"""Builders that run when they are named, and are left out of a build of everything: they cost much and few need them."""
 
 
 def builder_class(name: str) -> type[IncrementalBuilder]:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from indexes.similarity import SimilarityIndex
     from indexes.snapshot import SnapshotStore
     from indexes.step import IndexStep
@@ -29,7 +27,8 @@ class IndexEntry:
     ----------
     model : str
         Name of the model in the collection (field ``model``).
-    dimension : int
+    dimension : int or str
+        A number, or where the function stands that returns it.
     identity : str
         Where the function stands that returns the model's identity: ``module:function``.
     metric : {"l2", "cosine", "inner_product"}
@@ -37,7 +36,7 @@ class IndexEntry:
     """
 
     model: str
-    dimension: int
+    dimension: int | str
     identity: str
     metric: Metric = "l2"
     collection: str = "embeddings"
@@ -45,8 +44,36 @@ class IndexEntry:
 
 INDEXES: Final[dict[str, IndexEntry]] = {
     "composition": IndexEntry("composition-statistics", 290, "builders.embeddings.composition:model_identity"),
+    "structure": IndexEntry("structure-distances", 198, "builders.embeddings.structure.vector:model_identity"),
+    "learned": IndexEntry(
+        "tower-structure",
+        "builders.embeddings.towers.model:dimension",
+        "builders.embeddings.towers.model:identity",
+        "inner_product",
+    ),
+    "learned_composition": IndexEntry(
+        "tower-composition",
+        "builders.embeddings.towers.model:dimension",
+        "builders.embeddings.towers.model:identity",
+        "inner_product",
+    ),
 }
-"""Indexes by name."""
+"""Indexes over vectors, by name."""
+
+TEMPLATES: Final = "templates"
+"""The library of templates, which is made of structures and not of vectors."""
+
+NAMES: Final = (*INDEXES, TEMPLATES)
+"""Everything that is kept in step with the store."""
+
+
+DISTANCES: Final = {
+    "composition": "Euclidean distance of the composition statistics, in standard deviations.",
+    "structure": "Euclidean distance of the neighbour distances of each element, in (volume per atom)^(1/3).",
+    "learned_composition": "The same, to the compositions of the materials.",
+    "learned": "Minus the inner product in the learned space of compositions and structures; -1 is nearest.",
+}
+"""What a distance in each index is."""
 
 
 def index_step(name: str, settings: Settings) -> IndexStep:
@@ -59,15 +86,18 @@ def index_step(name: str, settings: Settings) -> IndexStep:
     """
     from indexes.step import IndexStep
 
+    if name == TEMPLATES:
+        from indexes.templates.snapshot import template_store
+        from indexes.templates.step import TemplateStep
+
+        return TemplateStep(template_store(settings))
     entry = _entry(name)
-    module, function = entry.identity.split(":")
-    identity: Callable[[], str] = getattr(import_module(module), function)
     return IndexStep(
         name,
         snapshot_store(name, settings),
         model=entry.model,
-        identity=identity(),
-        dimension=entry.dimension,
+        identity=_ask(entry.identity),
+        dimension=_ask(entry.dimension) if isinstance(entry.dimension, str) else entry.dimension,
         metric=entry.metric,
         collection=entry.collection,
     )
@@ -92,6 +122,12 @@ def similarity_index(name: str, settings: Settings, *, threads: int = 1) -> Simi
     from indexes.similarity import SimilarityIndex
 
     return SimilarityIndex(snapshot_store(name, settings), threads=threads)
+
+
+def _ask(place: str) -> Any:
+    """Call the function that a place ``module:function`` names."""
+    module, function = place.split(":")
+    return getattr(import_module(module), function)()
 
 
 def _entry(name: str) -> IndexEntry:

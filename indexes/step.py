@@ -155,6 +155,11 @@ class IndexStep:
         self.metric = metric
         self.collection = collection
 
+    @property
+    def prefix(self) -> str:
+        """What stands before the material in the ids of the collection's documents."""
+        return f"{self.model}/"
+
     def plan(self, database: Database[Any]) -> IndexPlan:
         """Compare every document with every row, and touch nothing."""
         there, reason = self._rows()

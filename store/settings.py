@@ -79,6 +79,13 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="The same of a model of conductivities. Unset: the shipped weights."),
     ] = None
+    embeddings: Annotated[
+        Path | None,
+        Field(
+            description="Folder of ionatlas train embeddings, with the networks (towers, pairs) and the ranker of templates. "
+            "Unset: the shipped ones; those that the folder lacks too."
+        ),
+    ] = None
 
 
 def load_settings() -> Settings:

@@ -48,7 +48,7 @@ def read_source(
     if isinstance(source, Path) or (isinstance(source, str) and os.path.lexists(source)):
         return Path(source).name, read_file(Path(source))
     if isinstance(source, str):
-        if _looks_like_a_path(source):
+        if looks_like_a_path(source):
             raise UsageError(f"There is no file {source!r}.", mend="check the path, or name a material by its id")
         return source, (service or _service)().structure(source)
     if hasattr(source, "lattice") and hasattr(source, "species_and_occu"):
@@ -129,7 +129,14 @@ def _commands(command: str, name: str, symbol: str) -> str:
     return f" (ionatlas {command} {name} --ion {symbol}; in Python ion={symbol!r})"
 
 
-def _looks_like_a_path(text: str) -> bool:
+def looks_like_a_path(text: str) -> bool:
+    """Tell a name that was meant as a file from an id.
+
+    Examples
+    --------
+    >>> looks_like_a_path("LiFePO4.cif"), looks_like_a_path("mp-19017")
+    (True, False)
+    """
     from store.ingest.sniff import text_kind
 
     return os.sep in text or text.startswith(("~", ".")) or text_kind(text, b"") is not None

@@ -41,6 +41,7 @@ def demo(
         _channels(folder)
         _barriers()
         _conductivity(folder)
+        _structures(folder)
         _change_one()
         _draw(folder)
     finally:
@@ -149,6 +150,16 @@ def _conductivity(folder: Path) -> None:
     _run("explain", "conductivity", _triphylite(), "--png", str(folder / "explained.png"))
 
 
+def _structures(folder: Path) -> None:
+    _say("8. A question without a known answer: which structure would LiNiPO4 take, if minerals are all we know?")
+    _run("predict-structure", "LiNiPO4", "--exclude-formula", "--top", "5", "-o", str(folder / "predicted"))
+    _say("   And the other way round: what else could take triphylite's structure? New, charge-balanced compositions.")
+    wanted = ("--elements", "Li,Na,Mg,Mn,Co,Ni,P,As,Si,O,S", "--with", "Li,O", "--charge-balanced", "--new")
+    _run("inverse", _triphylite(), "-k", "8", *wanted)
+    _say("   Minerals whose atoms are arranged like those of triphylite, whatever the elements.")
+    _run("similar", _triphylite(), "--by", "structure", "-k", "6", "--fields", "name,formula,space_group_symbol")
+
+
 def _triphylite() -> str:
     from store.connection import connect
     from store.settings import load_settings
@@ -166,7 +177,7 @@ def _change_one() -> None:
 
     database = connect(load_settings())
     _say(
-        f"8. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
+        f"9. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
     )
     key = _give_changed(database)
     _run("build", "--explain", "--ion", "Li", "--ion", "Na")
@@ -205,7 +216,7 @@ def _give_changed(database: Database[dict[str, Any]]) -> str:
 
 
 def _draw(folder: Path) -> None:
-    _say("9. Pictures.")
+    _say("10. Pictures.")
     from store.connection import connect
     from store.settings import load_settings
 

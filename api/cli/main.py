@@ -32,6 +32,7 @@ from api.cli import (
     reproduce,
     show,
     status,
+    structures,
     train,
 )
 from store.errors import IonatlasError
@@ -145,6 +146,8 @@ app.add_typer(compare.app, name="compare")
 app.add_typer(explain.app, name="explain")
 train.app.command("explanation")(explain.train_explanation)
 app.command("neb")(neb.neb)
+app.command("predict-structure")(structures.predict_structure)
+app.command("inverse")(structures.inverse)
 app.command("picture")(picture.picture)
 app.command("demo")(demo.demo)
 app.add_typer(reproduce.app, name="reproduce")

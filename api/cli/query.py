@@ -61,9 +61,13 @@ def query(
 
 
 def similar(
-    id_or_formula: Annotated[str, typer.Argument(metavar="ID|FORMULA", help="A material, or any formula.")],
+    id_or_formula: Annotated[
+        str, typer.Argument(metavar="ID|FORMULA|FILE", help="A material, any formula, or a file with a structure.")
+    ],
     k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 10,
-    by: Annotated[str, typer.Option("--by", help="What to compare.")] = "composition",
+    by: Annotated[
+        str, typer.Option("--by", help="What to compare: composition, structure, or learned (what goes with what).")
+    ] = "composition",
     filter: Annotated[
         str | None, typer.Option("--filter", help="Only among materials that match this filter (exactly).")
     ] = None,
@@ -76,6 +80,8 @@ def similar(
     \b
     ionatlas similar mp-19017
     ionatlas similar Li6PS5Cl -k 20 --filter 'NOT elements HAS "S"'
+    ionatlas similar LiFePO4.cif --by structure
+    ionatlas similar LiNiPO4 --by learned
     """  # noqa: D301  (\\b keeps the lines of the examples)
     chosen = format_for(form, output)
     result = open_service().similar(id_or_formula, k, by=by, filter=filter, fields=fields)

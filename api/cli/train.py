@@ -110,6 +110,47 @@ def conductivity(
     message(f"to predict with it: --model {folder}, or IONATLAS_CONDUCTIVITY_MODEL={folder} for builds too")
 
 
+@app.command("embeddings")
+def embeddings(
+    structures: Annotated[
+        Path | None,
+        typer.Argument(metavar="STRUCTURES", help="gzip'ed JSON Lines, one structure a line; the ranker needs none."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="PART", help="One of towers, pairs, ranker; by default all three.")
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option("--exclude", metavar="FILE", help="Structures whose formulas nothing may learn from.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to; by default models/embeddings.")
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option("--work", metavar="FOLDER", help="For checkpoints: what was interrupted goes on from there."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda, for the towers.")] = "cpu",
+) -> None:
+    """Train the networks and the ranker of structure prediction anew (extra train). It takes hours on two cores.
+
+    towers: compositions and structures in one space. pairs: whether two compositions share a prototype. ranker: how likely a
+    template is, learned from the template library of the store.
+
+    \b
+    ionatlas train embeddings structures.jsonl.gz --work checkpoints --output my-networks
+    IONATLAS_EMBEDDINGS=my-networks ionatlas predict-structure LiNiPO4
+    """  # noqa: D301  (\\b keeps the lines of the examples)
+    from api.embeddings import train_embeddings
+    from api.training import default_folder
+    from store.settings import load_settings
+
+    folder = output or default_folder(load_settings(), "embeddings")
+    made = train_embeddings(structures, folder, only=only, exclude=exclude, work=work, device=device)
+    for part in made:
+        message(f"written: {part}")
+    message(f"to use it: IONATLAS_EMBEDDINGS={folder}; ionatlas build then makes the vectors anew")
+
+
 def _print_conductivity(trained: Trained[Conductivities]) -> None:
     from rich.text import Text
 

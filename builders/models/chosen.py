@@ -33,6 +33,21 @@ def load(kind: type[AnyModel], folder: Path | None = None) -> AnyModel:
     return read_model(kind, chosen_folder(kind) if folder is None else folder)
 
 
+def trained_folder(part: str, shipped: Path) -> Path:
+    """Return the folder of a part of ``ionatlas train embeddings``: of the setting IONATLAS_EMBEDDINGS where it is there.
+
+    Parameters
+    ----------
+    part : {"towers", "pairs", "ranker"}
+    shipped : pathlib.Path
+        The package's own.
+    """
+    from store.settings import load_settings
+
+    chosen = load_settings().embeddings
+    return chosen / part if chosen is not None and (chosen / part).is_dir() else shipped
+
+
 def load_named(kind: type[AnyModel], named: str, builder: str) -> AnyModel:
     """Load the model whose identity is among a builder's parameters, once a process.
 

@@ -37,6 +37,8 @@ COMMANDS = (
     "compare",
     "explain",
     "neb",
+    "predict-structure",
+    "inverse",
     "fields",
     "picture",
     "reproduce",
