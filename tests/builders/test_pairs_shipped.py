@@ -60,4 +60,4 @@ def test_the_card_tells_what_was_learned_from_and_what_was_not(model):
 
 
 def test_the_weights_are_small():
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*.npz")) < 9e6
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.npz")) < 6e6

@@ -41,6 +41,9 @@ CSPML: Final = "cspml"
 MEND: Final = "python -m builders.embeddings.pairs.train STRUCTURES"
 
 BUCKETS: Final = 1000
+_BYTES: Final = ".bytes"
+_SCALE: Final = ".scale_of_rows"
+
 HELD_BUCKETS: Final = 60
 """Of a thousand formulas, so many are in no member's training: they stop and calibrate it."""
 
@@ -260,13 +263,16 @@ def load_cspml(folder: Path | None = None) -> DifferenceModel:
 
 
 def save_model(model: PairModel | DifferenceModel, folder: Path) -> None:
-    """Write weights (half precision) and card into a subfolder named after the kind of model."""
+    """Write weights and card into a subfolder named after the kind of model.
+
+    Weights are kept in half precision; matrices of the classifier, which only benchmarks use, in a byte a number.
+    """
     kind = PAIRS if isinstance(model, PairModel) else CSPML
     arrays: dict[str, NDArray[Any]] = {"scale.mean": model.scale.mean, "scale.std": model.scale.std}
     for place, member in enumerate(model.members):
         for name, values in member.items():
             shared = name == "vectors"  # the same for all
-            arrays[name if shared else f"{place}.{name}"] = np.asarray(values, dtype=np.float16)
+            arrays.update(_packed(name if shared else f"{place}.{name}", values, small=kind == CSPML))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes the names for its own options
     content = buffer.getvalue()
@@ -312,4 +318,21 @@ def _member(arrays: Mapping[str, NDArray[Any]], place: int) -> dict[str, NDArray
     found = {name[len(start) :]: values for name, values in arrays.items() if name.startswith(start)}
     if "vectors" in arrays:
         found["vectors"] = arrays["vectors"]
-    return {name: values.astype(np.float32) for name, values in found.items()}
+    return {
+        name.removesuffix(_BYTES): _unpacked(name, values, found)
+        for name, values in found.items()
+        if not name.endswith(_SCALE)
+    }
+
+
+def _packed(name: str, values: NDArray[np.float32], *, small: bool) -> dict[str, NDArray[Any]]:
+    if not small or values.ndim < 2:
+        return {name: np.asarray(values, dtype=np.float16)}
+    scale = np.abs(values).max(axis=1, keepdims=True) / 127
+    safe = np.where(scale > 0, scale, 1)
+    return {name + _BYTES: np.rint(values / safe).astype(np.int8), name + _SCALE: scale.astype(np.float32)}
+
+
+def _unpacked(name: str, values: NDArray[Any], others: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = values.astype(np.float32)
+    return found * others[name.removesuffix(_BYTES) + _SCALE] if name.endswith(_BYTES) else found

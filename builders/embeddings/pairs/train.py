@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from builders.embeddings.pairs.compounds import Compounds
 
 MEMBERS: Final = 5
+BY_FORMULA: Final = f"sha256(formula:seed) modulo {BUCKETS}; below {HELD_BUCKETS}: held out by all, else modulo {MEMBERS}: by one member"
+BY_PROTOCOL: Final = "60 / 20 / 20 inside each ratio, one member a split; the second part stops it"
 MOST_HELD: Final = 40
 """Held-out compounds of one ratio that calibrate: else the few largest ratios would say it all."""
 Progress = "Callable[[dict[str, Any]], None]"
@@ -167,7 +169,7 @@ def _named(
     return None if progress is None else lambda told: progress({"model": model, "member": member, **told})
 
 
-def make_card(compounds: Compounds, labels: Labels, settings: Any, about: dict[str, Any]) -> dict[str, Any]:
+def make_card(compounds: Compounds, labels: Labels, settings: Any, about: dict[str, Any], split: str) -> dict[str, Any]:
     """Say what a model is and what it was made from."""
     alike = sum((int(matrix.sum()) - len(matrix)) // 2 for matrix in labels.matrix.values())
     return {
@@ -175,7 +177,7 @@ def make_card(compounds: Compounds, labels: Labels, settings: Any, about: dict[s
         "label": f"arrangement distance below {SAME_ARRANGEMENT} (builders.embeddings.structure.arrangement)",
         "data": {**about, "compounds": len(compounds), "ratios": len(labels.rows), "alike_pairs": alike},
         "settings": asdict(settings),
-        "split": f"sha256(formula:seed) modulo {BUCKETS}; below {HELD_BUCKETS}: held out by all, else modulo {MEMBERS}: by one",
+        "split": split,
         "packages": packages(("numpy", "torch", "elementembeddings", "pymatgen")),
         "licence": "BSD-3-Clause",
         "script": "python -m builders.embeddings.pairs.train",
@@ -205,12 +207,12 @@ def main(arguments: list[str] | None = None) -> None:
     if given.only != "cspml":
         settings = MetricSettings() if given.epochs is None else MetricSettings(epochs=given.epochs)
         model = train_pairs(compounds, labels, settings, work=given.work, progress=print, device=given.device)
-        card = {**make_card(compounds, labels, settings, about), **model.card}
+        card = {**make_card(compounds, labels, settings, about, BY_FORMULA), **model.card}
         save_model(replace(model, card=card), given.output)
     if given.only != "pairs":
         told = ClassifierSettings()
         network = train_cspml(compounds, labels, told, work=given.work, progress=print, device=given.device)
-        save_model(replace(network, card=make_card(compounds, labels, told, about)), given.output)
+        save_model(replace(network, card=make_card(compounds, labels, told, about, BY_PROTOCOL)), given.output)
 
 
 def _compounds(given: argparse.Namespace) -> Compounds:
