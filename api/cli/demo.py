@@ -153,21 +153,31 @@ def _conductivity(folder: Path) -> None:
 def _structures(folder: Path) -> None:
     _say("8. A question without a known answer: which structure would LiNiPO4 take, if minerals are all we know?")
     _run("predict-structure", "LiNiPO4", "--exclude-formula", "--top", "5", "-o", str(folder / "predicted"))
-    _say("   And the other way round: what else could take triphylite's structure? New, charge-balanced compositions.")
+    _say(
+        "   And the other way round: what else could take the structure of LiFePO4? New, charge-balanced compositions."
+    )
     wanted = ("--elements", "Li,Na,Mg,Mn,Co,Ni,P,As,Si,O,S", "--with", "Li,O", "--charge-balanced", "--new")
-    _run("inverse", _triphylite(), "-k", "8", *wanted)
-    _say("   Minerals whose atoms are arranged like those of triphylite, whatever the elements.")
-    _run("similar", _triphylite(), "--by", "structure", "-k", "6", "--fields", "name,formula,space_group_symbol")
+    _run("inverse", _olivine(), "-k", "8", *wanted)
+    _say("   Minerals whose atoms are arranged like those of LiFePO4, whatever the elements.")
+    _run("similar", _olivine(), "--by", "structure", "-k", "6", "--fields", "name,formula,space_group_symbol")
+
+
+def _olivine() -> str:
+    return _first({"formula": "LiFePO4", "is_ordered": True})
 
 
 def _triphylite() -> str:
+    return _first({"name": "Triphylite", "li_channel_r1": {"$gt": 0}})
+
+
+def _first(wanted: dict[str, Any]) -> str:
+    """The first candidate, by id, that fits."""
     from store.connection import connect
     from store.settings import load_settings
 
-    database = connect(load_settings())
-    material = database["candidates"].find_one({"name": "Triphylite", "li_channel_r1": {"$gt": 0}}, sort=[("_id", 1)])
+    material = connect(load_settings())["candidates"].find_one(wanted, sort=[("_id", 1)])
     if material is None:
-        raise RuntimeError("no triphylite among the candidates")
+        raise RuntimeError(f"no candidate fits {wanted}")
     return str(material["_id"])
 
 

@@ -69,7 +69,7 @@ def inverse(
     Raises
     ------
     UsageError
-        No such file, unknown elements, too many compositions, or nothing to look among.
+        No such file, a disordered crystal, unknown elements, too many compositions, or nothing to look among.
     SnapshotMissing
         The template library of the store is not built.
     UnknownId, SourceError, StructureError
@@ -89,6 +89,11 @@ def inverse(
     opened = _once(service)
     name, read = read_source(source, opened)
     crystal = validate(read).crystal
+    if not crystal.is_ordered:
+        raise UsageError(
+            f"{name or 'The crystal'} is disordered: compositions are found for structures with one element on each site.",
+            mend="take an ordered entry of it: ionatlas query 'is_ordered = TRUE AND formula = \"...\"'",
+        )
     known = opened().compositions() if space is None else space
     found = search(
         crystal,

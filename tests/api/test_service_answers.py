@@ -280,7 +280,8 @@ def test_status_tells_counts_builds_failures_and_indexes(service: Service) -> No
     assert told["structures"].failed == 1
     assert next(iter(told["structures"].reasons)).startswith("CoincidentAtoms")
     assert told["candidates"].last_state == "done"
-    assert [(index.name, index.vectors, index.state) for index in status.indexes] == [("composition", 11, "fresh")]
+    names = ("composition", "structure", "learned", "learned_composition", "templates")
+    assert [(index.name, index.vectors, index.state) for index in status.indexes] == [(n, 11, "fresh") for n in names]
 
 
 def test_elements_are_counted(service: Service) -> None:

@@ -52,7 +52,10 @@ if TYPE_CHECKING:
     from builders.embeddings.pairs.compounds import Compounds
 
 MEMBERS: Final = 5
-BY_FORMULA: Final = f"sha256(formula:seed) modulo {BUCKETS}; below {HELD_BUCKETS}: held out by all, else modulo {MEMBERS}: by one member"
+BY_FORMULA: Final = (
+    f"sha256(formula:seed) modulo {BUCKETS}; below {HELD_BUCKETS}: held out by all, "
+    f"else modulo {MEMBERS}: held out by one member"
+)
 BY_PROTOCOL: Final = "60 / 20 / 20 inside each ratio, one member a split; the second part stops it"
 MOST_HELD: Final = 40
 """Held-out compounds of one ratio that calibrate: else the few largest ratios would say it all."""
