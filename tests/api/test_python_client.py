@@ -22,7 +22,15 @@ def atlas(built: Any) -> Atlas:
 
 
 def test_the_public_names_are_these() -> None:
-    assert ionatlas.__all__ == ["Atlas", "__version__", "channels", "hop_barriers", "inverse", "migration_energy", "predict_structure"]
+    assert ionatlas.__all__ == [
+        "Atlas",
+        "__version__",
+        "channels",
+        "hop_barriers",
+        "inverse",
+        "migration_energy",
+        "predict_structure",
+    ]
     assert dir(ionatlas) == sorted(ionatlas.__all__)
     assert ionatlas.__version__
     with pytest.raises(AttributeError, match="nonsense"):
