@@ -41,6 +41,10 @@ class Killed(Exception):
     """The server was killed from outside while it started."""
 
 
+class FolderInUse(DataFolderError):
+    """Another mongod holds the lock of the data folder; it may be a child of a start that was killed."""
+
+
 def launch(program: Path, folder: ServerFolder, port: int, settings: Settings) -> int:
     """Start ``mongod`` on `folder` and return its process id once it accepts connections.
 
@@ -50,6 +54,8 @@ def launch(program: Path, folder: ServerFolder, port: int, settings: Settings) -
     ------
     PortTaken, Killed
         Try again.
+    FolderInUse
+        Try again when the holder can be taken over or ends; tell it otherwise.
     DataFolderError, ServerStartError
         It ended or did not come up; the message carries the telling lines of its log.
     """
@@ -191,7 +197,7 @@ _DIAGNOSES: tuple[tuple[str, type[DatabaseError], str, str], ...] = (
     ),
     (
         r"Unable to lock|lock file|DBPathInUse|Resource temporarily unavailable|already running",
-        DataFolderError,
+        FolderInUse,
         "Another mongod uses the data folder {dbpath}, perhaps in another container or on another machine.",
         "stop that server, or set IONATLAS_HOME to a folder of your own",
     ),

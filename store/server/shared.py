@@ -22,6 +22,7 @@ from store.server.folder import (
 from store.server.info import ServerInfo, ServerStatus, describe
 from store.server.launch import (
     START_SECONDS,
+    FolderInUse,
     Killed,
     PortTaken,
     choose_ports,
@@ -262,9 +263,15 @@ def _start(folder: ServerFolder, settings: Settings) -> ServerInfo:
                 return _welcome(pid, port, folder, settings)
         except PortTaken:
             continue
-        except Killed:
+        except (Killed, FolderInUse) as error:
+            # mongod detaches itself through three processes: when only a parent was killed, its child serves on.
+            if (orphan := _adopt(folder, settings)) is not None:
+                return orphan
             killed += 1
+            time.sleep(0.1)  # a process that was just killed lets go of the folder when the system has cleared it away
             if killed == _KILLED_AT_MOST:
+                if isinstance(error, FolderInUse):
+                    raise
                 told = " | ".join(telling_lines(folder)) or "nothing"
                 raise ServerStartError(
                     f"The private server was ended {killed} times while it started (from outside, or for want of "

@@ -156,7 +156,7 @@ def test_a_disk_that_fills_up_while_writing_loses_nothing_acknowledged(mount: Mo
     [
         ("WiredTiger error: No space left on device", DataFolderError, "is full"),
         ("Failed to unlink: Permission denied", DataFolderError, "cannot be written"),
-        ("DBPathInUse: Unable to lock the lock file", DataFolderError, "Another mongod uses"),
+        ("DBPathInUse: Unable to lock the lock file", launch.FolderInUse, "Another mongod uses"),
         ("UPGRADE PROBLEM: Found an invalid featureCompatibilityVersion", DataFolderError, "another version"),
         ("something else", ServerStartError, "did not start"),
     ],

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,6 +176,44 @@ def test_a_server_killed_while_it_is_adopted_is_started_again_at_once(
     assert asked[0] == first.pid != second.pid
     assert running_server(private_settings) is not None
     assert time.monotonic() - began < 60
+
+
+def test_a_child_that_outlives_the_killed_parent_of_its_start_is_taken_over(
+    private_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mongod detaches itself by forking: a shot at the first process alone leaves a server that holds the folder."""
+    from store.server import shared
+
+    real, orphans = shared.launch, []
+
+    def killed_after_the_fork(*arguments: Any) -> int:
+        orphans.append(real(*arguments))
+        raise shared.Killed
+
+    monkeypatch.setattr(shared, "launch", killed_after_the_fork)
+    info = ensure_server(private_settings)
+    assert [info.pid] == orphans == servers_of(private_settings)
+    connect(private_settings)["things"].insert_one({})
+
+
+def test_a_folder_locked_by_the_child_of_a_killed_start_is_waited_for(
+    private_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The holder of the lock was not seen among the processes yet: the next look finds it, or finds the lock free."""
+    from store.server import shared
+
+    real, calls = shared.launch, []
+
+    def locked_once(*arguments: Any) -> int:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise shared.FolderInUse("Another mongod uses the data folder.", mend="stop that server")
+        return real(*arguments)
+
+    monkeypatch.setattr(shared, "launch", locked_once)
+    info = ensure_server(private_settings)
+    assert len(calls) == 2
+    assert servers_of(private_settings) == [info.pid]
 
 
 def test_kill_9_of_mongod_at_any_moment_of_its_start_does_not_block_the_next_start(private_settings: Settings) -> None:
