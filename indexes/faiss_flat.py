@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from indexes.projection import make_projection
 from indexes.vector import (
     Metric,
     Neighbours,
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from indexes.projection import Projection
+
 _SPARE: Final = 50  # candidates fetched beyond k, so that a second look is rarely needed
 _FEW: Final = 1024  # so few vectors are scored directly
 _BLOCK: Final = 256  # queries handed to FAISS at once
 _UNIT: Final = 2.0**-24  # unit round-off of float32
+_BEFORE: Final = 2  # queries answered before a projection is made: it costs as much as twenty
 
 
 class FaissFlat:
@@ -40,6 +45,9 @@ class FaissFlat:
     not a copy of the index. FAISS ranks in float32. Its k best and a few more are scored in float64; where the error
     bound of the float32 sum cannot exclude that something left out belongs among the k (ties above all), every vector
     within that bound is fetched and scored. The result is exact, and equal to :class:`indexes.vector.NumpyExact`.
+
+    From the third query on, distances are first bounded from below in a projection (:mod:`indexes.projection`), where the
+    vectors allow it; that changes the time and not the answer.
 
     Parameters
     ----------
@@ -70,6 +78,9 @@ class FaissFlat:
         self._ids = np.empty(0, dtype=object)
         self._slot: dict[str, int] = {}
         self._largest_norm = 0.0
+        self._answered = 0
+        self._projection: Projection | None = None
+        self._projecting = threading.Lock()
 
     @property
     def metric(self) -> Metric:
@@ -108,7 +119,7 @@ class FaissFlat:
         self._index.add(rows)
         self._slot.update(zip(ids, range(first, first + len(rows)), strict=True))
         self._ids = np.concatenate([self._ids, _objects(ids)])
-        self._note_norms(rows)
+        self._changed(rows)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Remove ids."""
@@ -129,6 +140,7 @@ class FaissFlat:
         # Only the tail goes, so FAISS has nothing to move.
         self._index.remove_ids(self._faiss.IDSelectorRange(left, total))
         self._ids = self._ids[:left].copy()
+        self._changed(None)
 
     def update(self, ids: Sequence[str], vectors: ArrayLike) -> None:
         """Replace vectors."""
@@ -138,7 +150,7 @@ class FaissFlat:
         if not len(ids):
             return
         self._rows()[[self._slot[identifier] for identifier in ids]] = rows
-        self._note_norms(rows)
+        self._changed(rows)
 
     def search(self, queries: ArrayLike, k: int, *, allowed_ids: Collection[str] | None = None) -> Neighbours:
         """Find the k nearest of each query (:meth:`indexes.vector.VectorIndex.search`)."""
@@ -161,6 +173,9 @@ class FaissFlat:
     def _search_faiss(
         self, wanted: NDArray[np.float32], width: int, parameters: Any
     ) -> list[tuple[NDArray[np.object_], NDArray[np.float64]]]:
+        projection = self._projected(len(wanted))
+        if projection is not None:
+            return [self._search_projected(projection, query, width, parameters) for query in wanted]
         found = []
         for begin in range(0, len(wanted), _BLOCK):
             block = wanted[begin : begin + _BLOCK]
@@ -174,6 +189,29 @@ class FaissFlat:
                 candidates = near if farthest > reach else self._within(query, reach, parameters)
                 found.append(self._rank(candidates, query, width))
         return found
+
+    def _search_projected(
+        self, projection: Projection, query: NDArray[np.float32], width: int, parameters: Any
+    ) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+        projected = projection.query(query)
+        scores, slots = projection.index.search(projected, width + _SPARE, params=parameters)
+        near = slots[0]
+        exact = exact_scores(self._rows()[near], query, self._metric)
+        # The k-th distance of some is an upper bound of the k-th of all; what the projection shows beyond it is out.
+        reach = projection.reach(float(np.partition(exact, width - 1)[width - 1]), projected)
+        if float(scores[0, -1]) <= reach:
+            near = _in_range(projection.index, projected, reach, parameters)
+        return self._rank(near, query, width)
+
+    def _projected(self, queries: int) -> Projection | None:
+        """Return the projection once it pays; the thread that makes it lets the others search without."""
+        if self._metric == "inner_product":
+            return None
+        self._answered += queries
+        if self._projection is None and self._answered > _BEFORE and self._projecting.acquire(blocking=False):
+            # Released by no one: it is made (or found useless) once, until the vectors change.
+            self._projection = make_projection(self._rows())
+        return self._projection
 
     def _reach(self, score: float, query: NDArray[np.float32]) -> float:
         """Largest float32 score that FAISS can give to a vector of at most this exact score.
@@ -189,10 +227,8 @@ class FaissFlat:
         return score + relative * (2 * length + math.sqrt(score)) ** 2 + 1e-30
 
     def _within(self, query: NDArray[np.float32], reach: float, parameters: Any) -> NDArray[np.int64]:
-        radius = float(np.nextafter(np.float32(reach), np.float32(np.inf)))
         sign = -1.0 if self._metric == "inner_product" else 1.0
-        _, _, slots = self._index.range_search(query[None, :], sign * radius, params=parameters)
-        return np.asarray(slots, dtype=np.int64)
+        return _in_range(self._index, query[None, :], reach, parameters, sign)
 
     def _rank(
         self, slots: NDArray[np.int64], query: NDArray[np.float32], width: int
@@ -219,10 +255,20 @@ class FaissFlat:
         bitmap = np.packbits(mask, bitorder="little")
         return self._faiss.SearchParameters(sel=self._faiss.IDSelectorBitmap(bitmap))
 
-    def _note_norms(self, rows: NDArray[np.float32]) -> None:
-        if self._metric == "inner_product":
+    def _changed(self, rows: NDArray[np.float32] | None) -> None:
+        self._answered, self._projection, self._projecting = 0, None, threading.Lock()
+        if rows is not None and self._metric == "inner_product":
             largest = float(np.einsum("ij,ij->i", rows, rows, dtype=np.float64).max())
             self._largest_norm = max(self._largest_norm, largest**0.5)
+
+
+def _in_range(
+    index: Any, query: NDArray[np.float32], reach: float, parameters: Any, sign: float = 1.0
+) -> NDArray[np.int64]:
+    """Slots of all rows that score at most `reach`."""
+    radius = float(np.nextafter(np.float32(reach), np.float32(np.inf)))
+    _, _, slots = index.range_search(query, sign * radius, params=parameters)
+    return np.asarray(slots, dtype=np.int64)
 
 
 def _objects(ids: Sequence[str]) -> NDArray[np.object_]:

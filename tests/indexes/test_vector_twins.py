@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from indexes import faiss_flat
+from indexes import faiss_flat, projection
 from indexes.faiss_flat import FaissFlat
 from indexes.vector import METRICS, Metric, NumpyExact, VectorIndex
 from store.errors import UnknownId, UsageError
@@ -19,12 +19,20 @@ Twin = type[FaissFlat] | type[NumpyExact]
 TWINS: list[Twin] = [FaissFlat, NumpyExact]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def every_search_through_faiss() -> Iterator[None]:
-    """Small indexes are scored directly; here FAISS is to answer, and a second look to be needed often."""
+@pytest.fixture(autouse=True, scope="module", params=["plain", "projected"])
+def every_search_through_faiss(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Small indexes are scored directly; here FAISS is to answer, and a second look to be needed often.
+
+    Once as small indexes are searched, and once through a projection, at once and on however poor axes.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faiss_flat, "_FEW", 0)
         patch.setattr(faiss_flat, "_SPARE", 1)
+        if request.param == "projected":
+            patch.setattr(faiss_flat, "_BEFORE", 0)
+            patch.setattr(projection, "ROWS", 2)
+            patch.setattr(projection, "SHARE", 0.3)
+            patch.setattr(projection, "_STEP", 1)
         yield
 
 
@@ -127,8 +135,8 @@ class Twins(RuleBasedStateMachine):
             assert self.fast.vector(name).tobytes() == self.plain.vector(name).tobytes()
 
 
-TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+def test_twins_agree_whatever_is_done_to_both() -> None:
+    run_state_machine_as_test(Twins, settings=settings(max_examples=60, stateful_step_count=25, deadline=None))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(METRICS), st.integers(1, 40), st.integers(1, 60))
