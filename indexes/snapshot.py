@@ -313,24 +313,24 @@ class SnapshotStore:
         if len(deltas) >= MOST_DELTAS:
             rows, gone = self._fold(base, deltas, rows, gone)
             kept = [base]
-        return self._write(manifest, kept, (rows, gone), count)
+        return self._write(manifest, kept, lambda folder, name: write_segment(folder, name, rows, gone), count)
 
     def _publish(self, rows: Rows, *, model: str, metric: Metric, revision: str | None) -> Manifest:
         count, dimension = rows.vectors.shape
         plan = Manifest(self.name, 0, model, metric, dimension, count, revision, _now(), ())
-        return self._write(plan, [], (rows, None), count)
+        return self._write(plan, [], lambda folder, name: write_segment(folder, name, rows, None), count)
 
     def _write(
-        self, plan: Manifest, kept: list[Segment], new: tuple[Rows, list[str] | None] | None, count: int
+        self, plan: Manifest, kept: list[Segment], new: Callable[[Path, str], Segment] | None, count: int
     ) -> Manifest:
-        """Write a generation and point CURRENT at it."""
+        """Write a generation, its new segment by ``new(folder, name of the generation)``, and point CURRENT at it."""
         with explain_disk_errors(self.root):
             before = self._references()
             generation = max((int(path.name[1:]) for path in self._generations()), default=0) + 1
             name = f"{_PREFIX}{generation:08d}"
             temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.root))
             try:
-                segments = [*kept, write_segment(temporary, name, *new)] if new else kept
+                segments = [*kept, new(temporary, name)] if new else kept
                 manifest = replace(
                     plan, generation=generation, count=count, segments=tuple(segments), created_at=_now()
                 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from builders.learning.comparison import Line, summarise, try_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from builders.learning.comparison import Effort, Task, Trial
 
@@ -86,29 +85,15 @@ def run(
 def _start(name: str, task: Task, effort: Effort, seed: int) -> _Running:
     import multiprocessing
 
+    from builders.engine.executors import THREADS, environment
+
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sender, name, task, effort, seed), daemon=True)
-    with _one_thread_each():
+    with environment(dict(THREADS)):
         process.start()
     sender.close()
     return _Running(name, process, receiver)
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    from builders.engine.executors import THREADS
-
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(THREADS)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _receive(running: _Running) -> int:

@@ -56,7 +56,8 @@ class Executor(Protocol):
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Set some variables of the environment for a while: for processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -113,7 +114,7 @@ class LocalPool:
         self._open: set[Future] = set()
         self._exit = contextlib.ExitStack()
         # Workers are started, and restarted after a death, during the pool's whole life: so long the environment stands.
-        self._exit.enter_context(_environment(dict(THREADS)))
+        self._exit.enter_context(environment(dict(THREADS)))
         self._pool = self._make()
 
     def _make(self) -> Any:

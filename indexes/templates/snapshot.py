@@ -7,29 +7,21 @@ and computed again. The files are written anew each time (150 MB for 147,000 tem
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from indexes.segments import (
-    MANIFEST,
-    TEMPORARY,
     Manifest,
-    explain_disk_errors,
-    sync_folder,
-    write_current,
-    write_file,
 )
 from indexes.snapshot import SnapshotStore
 from indexes.templates.arrays import N_DISTANCES, Table
 from indexes.templates.files import NAME, read_table, write_table
 from indexes.templates.library import TemplateLibrary
 from store.errors import SnapshotDamaged
-from store.provenance import utc_now
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from store.settings import Settings
 
 IDENTITY: Final = "templates/1"
@@ -84,27 +76,10 @@ class TemplateStore(SnapshotStore):
         ------
         BuildRunning, DataFolderError
         """
-        with self.writing(), explain_disk_errors(self.root):
-            before = self._references()
-            generation = max((int(path.name[1:]) for path in self._generations()), default=0) + 1
-            name = f"g{generation:08d}"
-            temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self.root))
-            try:
-                segment = write_table(temporary, name, table)
-                now = utc_now().isoformat(timespec="milliseconds")
-                count = len(table.ids)
-                manifest = Manifest(NAME, generation, IDENTITY, "l2", N_DISTANCES, count, revision, now, (segment,))
-                record = write_file(temporary / MANIFEST, [manifest.encode()])
-                temporary.chmod(0o755)
-                sync_folder(temporary)
-                temporary.rename(self.root / name)
-            except BaseException:
-                shutil.rmtree(temporary, ignore_errors=True)
-                raise
-            sync_folder(self.root)
-            write_current(self.root, name, record.sha256)
-            self._prune({name, *before})
-        return manifest
+        count = len(table.ids)
+        plan = Manifest(NAME, 0, IDENTITY, "l2", N_DISTANCES, count, revision, "", ())
+        with self.writing():
+            return self._write(plan, [], lambda folder, name: write_table(folder, name, table), count)
 
 
 class OpenLibrary:
