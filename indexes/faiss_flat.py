@@ -198,19 +198,17 @@ class FaissFlat:
         near = slots[0]
         exact = exact_scores(self._rows()[near], query, self._metric)
         # The k-th distance of some is an upper bound of the k-th of all; what the projection shows beyond it is out.
-        reach = projection.reach(float(np.partition(exact, width - 1)[width - 1]), projected)
+        reach = projection.reach(float(np.partition(exact, width - 1)[width - 1]), query, projected)
         if float(scores[0, -1]) <= reach:
             near = _in_range(projection.index, projected, reach, parameters)
         return self._rank(near, query, width)
 
     def _projected(self, queries: int) -> Projection | None:
         """Return the projection once it pays; the thread that makes it lets the others search without."""
-        if self._metric == "inner_product":
-            return None
         self._answered += queries
         if self._projection is None and self._answered > _BEFORE and self._projecting.acquire(blocking=False):
             # Released by no one: it is made (or found useless) once, until the vectors change.
-            self._projection = make_projection(self._rows())
+            self._projection = make_projection(self._rows(), inner_product=self._metric == "inner_product")
         return self._projection
 
     def _reach(self, score: float, query: NDArray[np.float32]) -> float:

@@ -8,7 +8,7 @@ import pytest
 from indexes import faiss_flat
 from indexes.faiss_flat import FaissFlat
 from indexes.projection import ROWS, SHARE, make_projection
-from indexes.vector import NumpyExact
+from indexes.vector import METRICS, Metric, NumpyExact
 
 
 def flat_rows(count: int = ROWS, dimension: int = 60, kept: int = 6) -> np.ndarray:
@@ -27,7 +27,7 @@ def test_no_row_is_nearer_in_space_than_in_the_projection() -> None:
         projected = made.query(query)
         scores, slots = made.index.search(projected, len(rows))
         exact = ((rows[slots[0]].astype(np.float64) - query.astype(np.float64)) ** 2).sum(axis=1)
-        bounds = np.array([made.reach(score, projected) for score in exact])
+        bounds = np.array([made.reach(score, query, projected) for score in exact])
         assert (scores[0] <= bounds).all()
     scores, slots = made.index.search(made.query(rows[3]), len(rows))
     exact = ((rows[slots[0]].astype(np.float64) - rows[3].astype(np.float64)) ** 2).sum(axis=1)
@@ -41,10 +41,24 @@ def test_it_stands_aside_where_it_would_not_pay() -> None:
     assert make_projection(np.ones((ROWS, 60), np.float32)) is None
 
 
-def test_answers_are_the_same_before_and_after_it_is_made_and_after_changes() -> None:
+def test_no_product_is_larger_in_space_than_in_the_projection() -> None:
+    rows = flat_rows()
+    rows *= np.linspace(0.5, 1.5, len(rows), dtype=np.float32)[:, None]
+    made = make_projection(rows, inner_product=True)
+    assert made is not None
+    for query in (rows[3], -rows[7], rows[8] * 100, np.zeros(60, np.float32)):
+        projected = made.query(query)
+        scores, slots = made.index.search(projected, len(rows))
+        exact = -(rows[slots[0]].astype(np.float64) @ query.astype(np.float64))
+        bounds = np.array([made.reach(score, query, projected) for score in exact])
+        assert (scores[0] <= bounds).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_answers_are_the_same_before_and_after_it_is_made_and_after_changes(metric: Metric) -> None:
     rows = flat_rows()
     ids = [f"mp-{number}" for number in range(len(rows))]
-    fast, plain = FaissFlat(60), NumpyExact(60)
+    fast, plain = FaissFlat(60, metric), NumpyExact(60, metric)
     for index in (fast, plain):
         index.add(ids, rows)
     allowed = set(ids[:9000])
@@ -65,7 +79,7 @@ def test_answers_are_the_same_before_and_after_it_is_made_and_after_changes() ->
 def test_it_is_not_made_for_a_single_question(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command line asks once; a projection costs as much as twenty searches."""
     made: list[int] = []
-    monkeypatch.setattr(faiss_flat, "make_projection", lambda rows: made.append(len(rows)))
+    monkeypatch.setattr(faiss_flat, "make_projection", lambda rows, inner_product: made.append(len(rows)))
     index = FaissFlat(60)
     index.add([str(number) for number in range(ROWS)], flat_rows())
     index.search(np.ones(60), 3)
