@@ -29,6 +29,9 @@ Query = dict[str, Any]
 NOTHING: Final[Query] = {"_id": {"$in": []}}
 """Matches no document; MongoDB answers it without looking."""
 
+EVERYTHING: Final[Query] = {}
+"""Matches every document."""
+
 # fmt: off
 SYMBOLS: Final = (
     "H", "He", "Li", "Be", "B", "C", "N", "O", "F", "Ne", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Ar", "K", "Ca", "Sc",
@@ -94,6 +97,11 @@ def known(field: Field) -> Condition:
     return Condition({column(field): {"$ne": None}}, {column(field): {"$eq": None}})
 
 
+def unknown(field: Field) -> Condition:
+    """IS UNKNOWN."""
+    return known(field).inverse()
+
+
 def example(field: Field) -> str:
     """Write a condition that fits the field's type.
 
@@ -119,7 +127,7 @@ def _needs(field: Field, what: str, value: object, mend: str) -> FilterError:
 
 def _number(field: Field, value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _needs(field, "a number", value, f"write the number without quotes and without a unit: {field.name} > 1")
+        raise _needs(field, "a number", value, f"write the number without quotes: {field.name} > 1")
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
         raise FilterError(f"The integer for {field.label} is beyond 64 bits.", mend="give a number below 9.2e18")
     if not math.isfinite(value):

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 _WIDTH: Final = 110
 _KEYWORDS: Final = frozenset(
     {"AND", "OR", "NOT", "IS", "KNOWN", "UNKNOWN", "CONTAINS", "STARTS", "ENDS", "WITH", "LENGTH", "HAS"}
-    | {"ALL", "ONLY", "ANY", "TRUE", "FALSE"}
+    | {"ALL", "ONLY", "ANY", "TRUE", "FALSE", "MATCHES", "SIMILAR", "TO", "BY", "WITHIN"}
 )
-_UNITS: Final = frozenset({"eV", "Å", "A", "g", "meV", "angstrom", "Angstrom", "kJ", "GPa", "K", "S"})
 
 _VALUE: Final = frozenset({"ESCAPED_STRING", "TRUE"})
 _WORDS: Final = {
@@ -30,6 +29,10 @@ _WORDS: Final = {
     "STARTS": "STARTS WITH",
     "ENDS": "ENDS WITH",
     "LENGTH": "LENGTH",
+    "MATCHES": "MATCHES",
+    "TO": "TO",
+    "BY": "BY",
+    "WITHIN": "WITHIN",
     "IS": "IS KNOWN or IS UNKNOWN",
     "KNOWN": "KNOWN",
     "UNKNOWN": "UNKNOWN",
@@ -89,6 +92,29 @@ def unknown_name(name: str, use: str) -> UnknownField:
     return UnknownField(
         f"There is no field {name!r} {use}. Nearest: {close}.", mend="ionatlas fields shows all fields with units"
     )
+
+
+def no_such_index(text: str, name: str, start: int, end: int) -> None:
+    """Refuse what nothing is compared by.
+
+    Raises
+    ------
+    FilterError
+    """
+    known = _indexes()
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4) or [known[0]]
+    error = FilterError(
+        f"Materials are compared by {', '.join(known[:-1])} or {known[-1]}, and not by {name}.", mend=f"BY {close[0]}"
+    )
+    raise with_picture(error, text, start, end)
+
+
+def _indexes() -> tuple[str, ...]:
+    from indexes.registry import INDEXES
+
+    return tuple(INDEXES)
 
 
 def check_text(text: str, longest: int, deepest: int) -> None:
@@ -219,7 +245,11 @@ def _keyword(word: str) -> str | None:
 
 
 def _expected(names: set[str], at_end: int) -> str:
-    if names >= _VALUE:
+    if "MATERIAL" in names:
+        told = ["the id of a material", "a formula"]
+    elif names == {"IDENTIFIER"}:
+        told = list(_indexes())
+    elif names >= _VALUE:
         told = ["a number", "TRUE", "FALSE", 'a text in double quotes ("...")']
         told += [_WORDS[name] for name in ("ALL", "ANY", "ONLY") if name in names]
     elif _begins_condition(names):
@@ -227,7 +257,7 @@ def _expected(names: set[str], at_end: int) -> str:
     else:
         told = [word for name, word in _WORDS.items() if name in names]
         if "SIGNED_INT" in names:
-            told.append("a whole number")
+            told.append("a number" if "SIGNED_FLOAT" in names else "a whole number")
         if at_end and "_AND" in names and "RPAR" not in names:
             told.append("the end")
     if not told:
@@ -245,8 +275,6 @@ def _advice(text: str, word: str, start: int, names: set[str]) -> str:
         return "write = for equal"
     if names >= _VALUE and re.fullmatch(r"\w+", word):
         return f'text stands in double quotes: "{word}"'
-    if word in _UNITS:
-        return "write the number alone; ionatlas fields shows the unit of every field"
     if word == "," and "_AND" in names:
         return 'for several values write HAS ALL "Li","O", HAS ANY or HAS ONLY'
     if set(word) <= set("<>=!") and "_AND" in names:

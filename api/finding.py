@@ -8,9 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from api.any_ion import held_somewhere, query_of
 from api.conditions import column
 from api.filter_errors import unknown_name
 from api.filters import CompiledFilter, compile_filter
+from api.paging import Pages, digest, order_keys, read_cursor, write_cursor
 from api.results import QueryResult
 from store.errors import UsageError
 from store.fields import FIELDS, Field, candidate_fields
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 
 Order = list[tuple[Field, int]]
 
+_IDS: Final = 10_000
+"""Ids that are looked up at once."""
+
+_MOST_IDS: Final = 100_000
+_IDS_PACKED: Final = 200_000
+"""Ids that are packed into one document."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -36,41 +45,102 @@ class Question:
     skip: int = 0
     include_duplicates: bool = True
     count: bool = False
+    after: str | None = None
 
 
 def query(service: Service, question: Question) -> QueryResult:
     """Answer a question."""
     started = time.perf_counter()
-    compiled = compile_filter(question.filter)
+    compiled = compile_filter(question.filter, similar=True)
+    if compiled.similar is not None:
+        from api.nearness import query_similar
+
+        return query_similar(service, question, compiled)
     order = parse_sort(question.sort)
     chosen = choose_fields(question.fields, [*compiled.fields, *(field.name for field, _ in order)])
-    _check_page(question.limit, question.skip)
-    wanted = _conjunction(compiled, question.include_duplicates)
-    # One row more than asked tells whether there are more, and costs nothing.
-    most = None if question.limit is None else question.limit + 1
-    rows = service.call(lambda database: _page(database, wanted, order, chosen, question.skip, most))
-    more = question.limit is not None and len(rows) > question.limit
-    rows = rows[: question.limit] if more else rows
-    if question.fields == "all":
-        rows, chosen = without_unknown_ions(rows, chosen)
-    total = question.skip + len(rows) if not more and (rows or not question.skip) else None
+    check_page(question)
+    wanted = conjunction(query_of(service, compiled), question.include_duplicates)
+    documents, more, cursor = page(service, question, wanted, order, chosen)
+    rows = [row_of(document, chosen) for document in documents]
+    rows, chosen = trimmed(question, compiled, rows, chosen)
+    start = None if question.after is not None else question.skip
+    total = start + len(rows) if start is not None and not more and (rows or not start) else None
     if total is None and question.count:
-        total = service.call(lambda database: _count(database, wanted))
-    note = None if rows or question.skip else service.call(_why_empty)
-    return QueryResult(rows, chosen, total, more, time.perf_counter() - started, note)
+        total = count(service, wanted)
+    note = None if rows or question.skip or question.after else service.call(_why_empty)
+    return QueryResult(rows, chosen, total, more, time.perf_counter() - started, note, cursor)
 
 
-def matching_ids(service: Service, filter_text: str | None) -> set[str] | None:
-    """Return the ids of all materials that match a filter; None stands for all of them."""
-    compiled = compile_filter(filter_text)
-    if not compiled.query:
-        return None
+def trimmed(
+    question: Question, compiled: CompiledFilter, rows: list[dict[str, Any]], chosen: list[Field]
+) -> tuple[list[dict[str, Any]], list[Field]]:
+    """Leave out columns of ions about which no row knows anything, where they were not asked for by name."""
+    if question.fields == "all":
+        return without_unknown_ions(rows, chosen)
+    if question.fields is not None or not compiled.any_ion:
+        return rows, chosen
+    chosen = held_somewhere(rows, chosen, compiled.any_ion)
+    return [{field.name: row[field.name] for field in chosen} for row in rows], chosen
+
+
+def get(service: Service, id: str, fields: Sequence[str] | str | None = None) -> dict[str, Any]:
+    """Read one row (see :meth:`api.service.Service.get`)."""
+    found = get_many(service, [id], "all" if fields is None else fields)
+    if found.missing:
+        raise service.unknown_id(id)
+    return found.rows[0]
+
+
+def get_many(service: Service, ids: Sequence[str], fields: Sequence[str] | str | None = None) -> QueryResult:
+    """Read rows by their ids (see :meth:`api.service.Service.get_many`)."""
+    started = time.perf_counter()
+    _check_ids(ids)
+    chosen = choose_fields(fields)
+    known: dict[str, dict[str, Any]] = {}
+    for part in range(0, len(ids), _IDS):
+        known |= rows_by_id(service, list(dict.fromkeys(ids[part : part + _IDS])), chosen)
+    rows = [known[id] for id in ids if id in known]
+    missing = [id for id in dict.fromkeys(ids) if id not in known]
+    if fields == "all":
+        rows, chosen = without_unknown_ions(rows, chosen)
+    told = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
+    note = f"{len(missing):,} of {len(ids):,} ids are not there: {told}" if missing else None
+    return QueryResult(rows, chosen, len(rows), False, time.perf_counter() - started, note, missing=missing)
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    if isinstance(ids, str) or not all(isinstance(id, str) for id in ids):
+        raise UsageError("Ids are a list of texts.", mend='get_many(["mp-1", "mp-2"])')
+    if len(ids) > _MOST_IDS:
+        raise UsageError(f"{len(ids):,} ids were given; at most {_MOST_IDS:,} are taken at once.", mend="ask in parts")
+
+
+def matching_ids(service: Service, wanted: dict[str, Any]) -> set[str]:
+    """Return the ids of all materials that match a query.
+
+    The server packs them into one document, or some: a third of the time of one document each.
+    """
 
     def read(database: Database[dict[str, Any]]) -> set[str]:
-        found = database["candidates"].find(compiled.query, {"_id": 1}, max_time_ms=_milliseconds(), batch_size=50_000)
-        return {row["_id"] for row in found}
+        group = {"_id": parts_of(database, _IDS_PACKED), "ids": {"$push": "$_id"}}
+        pipeline: list[dict[str, Any]] = [{"$match": wanted}, {"$group": group}]
+        found = database["candidates"].aggregate(pipeline, maxTimeMS=milliseconds())
+        return {id for each in found for id in each["ids"]}
 
     return service.call(read)
+
+
+def parts_of(database: Database[dict[str, Any]], most: int) -> dict[str, Any] | None:
+    """How to divide all candidates so that what is packed of them fits into documents of 16 MB; None for no need.
+
+    MongoDB ends the connection on a larger one, as if it had gone away. Ids are divided by their last two letters.
+    """
+    from api.standing import generation_of
+
+    if database[generation_of(database)].estimated_document_count() <= most:
+        return None
+    length = {"$strLenCP": "$_id"}
+    return {"$substrCP": ["$_id", {"$max": [0, {"$subtract": [length, 2]}]}, 2]}
 
 
 def rows_by_id(service: Service, ids: Sequence[str], chosen: Sequence[Field]) -> dict[str, dict[str, Any]]:
@@ -78,9 +148,9 @@ def rows_by_id(service: Service, ids: Sequence[str], chosen: Sequence[Field]) ->
 
     def read(database: Database[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         found = database["candidates"].find(
-            {"_id": {"$in": list(ids)}}, _projection(chosen), max_time_ms=_milliseconds()
+            {"_id": {"$in": list(ids)}}, projection_of(chosen), max_time_ms=milliseconds()
         )
-        return {document["_id"]: _row(document, chosen) for document in found}
+        return {document["_id"]: row_of(document, chosen) for document in found}
 
     return service.call(read)
 
@@ -118,6 +188,9 @@ def choose_fields(given: Sequence[str] | str | None, mentioned: Iterable[str] = 
         return list(candidate_fields())
     chosen: dict[str, Field] = {}
     for name in names:
+        if name in FIELDS and FIELDS[name].candidate:
+            chosen[name] = FIELDS[name]
+            continue
         found = fnmatch.filter((field.name for field in candidate_fields()), name)
         if not found:
             raise unknown_name(name, "to show")
@@ -207,73 +280,71 @@ def read_formula(text: str) -> dict[str, float] | None:
     return amounts if good else None
 
 
-def _check_page(limit: int | None, skip: int) -> None:
+def check_page(question: Question) -> None:
+    """Refuse pages that cannot be."""
+    limit, skip = question.limit, question.skip
     if limit is not None and not 1 <= limit < 2**31 - 1:
         raise UsageError(f"The limit is at least 1; {limit} was given.", mend="give a number, or none for all rows")
     if not 0 <= skip < 2**31:
         raise UsageError(f"The number of rows to skip is at least 0; {skip} was given.", mend="skip 0 or more")
+    if question.after is not None and skip:
+        raise UsageError("A cursor and rows to skip were both given.", mend="give one of the two")
 
 
-def _conjunction(compiled: CompiledFilter, include_duplicates: bool) -> dict[str, Any]:
-    if include_duplicates:
-        return compiled.query
-    unique = {"duplicate_of": None}
-    return {"$and": [compiled.query, unique]} if compiled.query else unique
+def conjunction(wanted: dict[str, Any], include_duplicates: bool, *more: dict[str, Any]) -> dict[str, Any]:
+    """Join a filter's query, the wish for each crystal once, and further queries."""
+    parts = [wanted, *([] if include_duplicates else [{"duplicate_of": None}]), *more]
+    parts = [each for each in parts if each]
+    return {"$and": parts} if len(parts) > 1 else (parts[0] if parts else {})
 
 
-def _projection(chosen: Sequence[Field]) -> dict[str, int]:
+def projection_of(chosen: Sequence[Field]) -> dict[str, int]:
+    """Name what is to be read of a document."""
     return {"_id": 1, **{column(field): 1 for field in chosen}}
 
 
-def _row(document: dict[str, Any], chosen: Sequence[Field]) -> dict[str, Any]:
+def row_of(document: dict[str, Any], chosen: Sequence[Field]) -> dict[str, Any]:
+    """Take the chosen fields of a document."""
     return {field.name: document.get(column(field)) for field in chosen}
 
 
-def _milliseconds() -> int:
-    from api.service import SECONDS
+def milliseconds() -> int:
+    """Time that MongoDB may spend on one read, ms."""
+    from api.opened import SECONDS
 
     return int(SECONDS * 1000)
 
 
-def _page(
-    database: Database[dict[str, Any]],
-    wanted: dict[str, Any],
-    order: Order,
-    chosen: Sequence[Field],
-    skip: int,
-    most: int | None,
-) -> list[dict[str, Any]]:
-    """Read a page. MongoDB puts null before everything; ascending orders are read in two parts to have it last."""
-    if not order or order[0][1] < 0 or order[0][0].name == "id":
-        return _read(database, wanted, order, chosen, skip, most)
-    first = column(order[0][0])
-    known = {"$and": [wanted, {first: {"$ne": None}}]} if wanted else {first: {"$ne": None}}
-    rows = _read(database, known, order, chosen, skip, most)
-    if most is not None and len(rows) >= most:
-        return rows
-    before = database["candidates"].count_documents(known, maxTimeMS=_milliseconds()) if skip and not rows else skip
-    skip = max(0, skip - before)
-    unknown = {"$and": [wanted, {first: None}]} if wanted else {first: None}
-    return rows + _read(database, unknown, order[1:], chosen, skip, None if most is None else most - len(rows))
+def page(
+    service: Service, question: Question, wanted: dict[str, Any], order: Order, chosen: Sequence[Field]
+) -> tuple[list[dict[str, Any]], bool, str | None]:
+    """Read a page: its documents, whether more follow, and the cursor of what follows."""
+    keys = order_keys(order)
+    names = [name for name, _ in keys]
+    asked = digest("query", question.filter or "", keys, question.include_duplicates)
+    behind = None if question.after is None else read_cursor(question.after, asked, len(keys))
+    # One row more than asked tells whether there are more, and costs nothing.
+    most = None if question.limit is None else question.limit + 1
+
+    def read(database: Database[dict[str, Any]]) -> list[dict[str, Any]]:
+        projection = projection_of(chosen) | dict.fromkeys(names, 1)
+        pages = Pages(database["candidates"], wanted, projection, keys, milliseconds())
+        return pages.first(most, question.skip) if behind is None else pages.after(behind, most)
+
+    documents = service.call(read)
+    if question.limit is None or len(documents) <= question.limit:
+        return documents, False, None
+    documents = documents[: question.limit]
+    return documents, True, write_cursor(asked, [documents[-1].get(name) for name in names])
 
 
-def _read(
-    database: Database[dict[str, Any]],
-    wanted: dict[str, Any],
-    order: Order,
-    chosen: Sequence[Field],
-    skip: int,
-    most: int | None,
-) -> list[dict[str, Any]]:
-    keys = [(column(field), direction) for field, direction in order]
-    if "_id" not in [name for name, _ in keys]:
-        # The indexes end in _id: ties in the direction of the last key let them be walked as they are.
-        keys.append(("_id", keys[-1][1] if keys else 1))
-    cursor = database["candidates"].find(wanted, _projection(chosen)).sort(keys).skip(skip)
-    cursor = cursor.max_time_ms(_milliseconds()).allow_disk_use(True)
-    if most is not None:
-        cursor = cursor.limit(most).batch_size(min(most, 10_000))
-    return [_row(document, chosen) for document in cursor]
+def count(service: Service, wanted: dict[str, Any]) -> int | None:
+    """Count what matches a query; None where that takes too long. Kept until the candidates change."""
+
+    def find() -> int | None:
+        return service.call(lambda database: _count(database, wanted))
+
+    return service.kept.answer(service, ("count", repr(wanted)), find)
 
 
 def _count(database: Database[dict[str, Any]], wanted: dict[str, Any]) -> int | None:

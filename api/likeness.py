@@ -7,7 +7,9 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from api.any_ion import query_of
 from api.channels.source import looks_like_a_path
+from api.filters import compile_filter
 from api.finding import choose_fields, matching_ids, read_formula, rows_by_id, without_unknown_ions
 from api.results import IndexStatus, QueryResult
 from store.errors import IndexError_, UnknownId, UsageError
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from store.crystal import Crystal
 
 
-def _distance(by: str) -> Field:
+def distance_field(by: str) -> Field:
+    """Describe the distance of an index as a column."""
     from indexes.registry import DISTANCES
 
     return Field("distance", "float", None, DISTANCES[by], f"indexes.{by}")
@@ -37,6 +40,7 @@ def similar(
     by: str,
     filter_text: str | None,
     fields: Sequence[str] | str | None,
+    files: bool = True,
 ) -> QueryResult:
     """Answer a similarity question (see :meth:`api.service.Service.similar`)."""
     started = time.perf_counter()
@@ -44,19 +48,20 @@ def similar(
         raise UsageError(f"{k} neighbours cannot be given.", mend="ask for 1 to 100,000")
     chosen = choose_fields(fields)
     index = service.index(by)
-    allowed = matching_ids(service, filter_text)
-    note = _note(service, by)
-    if not os.path.lexists(asked) and asked in index:
+    compiled = compile_filter(filter_text)
+    allowed = matching_ids(service, query_of(service, compiled)) if compiled.query else None
+    note = staleness_note(service, by)
+    if not (files and os.path.lexists(asked)) and asked in index:
         found = index.similar(asked, k, allowed_ids=allowed)
     else:
-        found = index.similar(_embed(service, by, asked), k, allowed_ids=allowed)
+        found = index.similar(_embed(service, by, asked, files), k, allowed_ids=allowed)
     known = rows_by_id(service, [each.id for each in found], chosen)
     if fields == "all":
         kept = without_unknown_ions(list(known.values()), chosen)[1]
         chosen = [field for field in chosen if field in kept]
     unknown = dict.fromkeys(field.name for field in chosen)
     rows = [{**unknown, **known.get(each.id, {}), "id": each.id, "distance": each.distance} for each in found]
-    columns = [choose_fields("id")[0], _distance(by), *(field for field in chosen if field.name != "id")]
+    columns = [choose_fields("id")[0], distance_field(by), *(field for field in chosen if field.name != "id")]
     ordered = [{field.name: row[field.name] for field in columns} for row in rows]
     return QueryResult(ordered, columns, None, len(rows) == k, time.perf_counter() - started, note)
 
@@ -74,7 +79,15 @@ def index_status(service: Service, name: str) -> IndexStatus:
     return IndexStatus(name, manifest.count, datetime.fromisoformat(manifest.created_at), state)
 
 
-def _note(service: Service, by: str) -> str | None:
+def vector_of(service: Service, by: str, asked: str, *, files: bool) -> tuple[NDArray[np.float32], str | None]:
+    """Return the vector of an id, a formula or a file, and the id where it is one."""
+    index = service.index(by)
+    if not (files and os.path.lexists(asked)) and asked in index:
+        return index.vector(asked), asked
+    return _embed(service, by, asked, files), None
+
+
+def staleness_note(service: Service, by: str) -> str | None:
     """Tell when the index has not seen the last build."""
     from indexes.registry import index_step
 
@@ -82,10 +95,11 @@ def _note(service: Service, by: str) -> str | None:
     return None if staleness.fresh else staleness.message
 
 
-def _embed(service: Service, by: str, asked: str) -> NDArray[np.float32]:
+def _embed(service: Service, by: str, asked: str, files: bool) -> NDArray[np.float32]:
     """Embed a formula or a file's structure on the fly, as the builder would embed a material of it."""
-    amounts = None if os.path.lexists(asked) else read_formula(asked)
-    if amounts is None and not os.path.lexists(asked) and not looks_like_a_path(asked):
+    a_file = files and os.path.lexists(asked)
+    amounts = None if a_file else read_formula(asked)
+    if amounts is None and not a_file and not (files and looks_like_a_path(asked)):
         raise _no_such_material(service, asked)
     from indexes.registry import index_step
 

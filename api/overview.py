@@ -22,7 +22,7 @@ def status(service: Service) -> StoreStatus:
     """Describe the store (see :meth:`api.service.Service.status`)."""
 
     def read(database: Database[dict[str, Any]]) -> list[CollectionStatus]:
-        return [_records(database), *_derived(database)]
+        return [_records(database), *_derived(service, database)]
 
     collections = service.call(read)
     home = str(service.settings.home)
@@ -57,7 +57,7 @@ def _records(database: Database[dict[str, Any]]) -> CollectionStatus:
     )
 
 
-def _derived(database: Database[dict[str, Any]]) -> Iterable[CollectionStatus]:
+def _derived(service: Service, database: Database[dict[str, Any]]) -> Iterable[CollectionStatus]:
     from builders.registry import BUILDERS, builder_class
 
     for name in BUILDERS:
@@ -66,7 +66,7 @@ def _derived(database: Database[dict[str, Any]]) -> Iterable[CollectionStatus]:
         reasons = _failures(database, builder.NAME)
         yield CollectionStatus(
             builder.COLLECTION,
-            _size(database, builder.COLLECTION, builder.PREFIX),
+            _size(service, database, builder.COLLECTION, builder.PREFIX),
             builder.NAME,
             (build.get("ended_at") or build["started_at"]) if build else None,
             _build_state(database, build),
@@ -85,9 +85,13 @@ def _build_state(database: Database[dict[str, Any]], build: dict[str, Any] | Non
     return state
 
 
-def _size(database: Database[dict[str, Any]], collection: str, prefix: str) -> int:
+def _size(service: Service, database: Database[dict[str, Any]], collection: str, prefix: str) -> int:
     if prefix:
-        return database[collection].count_documents({"_id": {"$gte": prefix, "$lt": prefix[:-1] + "0"}})
+        # One of several kinds in a collection is counted document by document: once for each of its states.
+        revision = database["meta"].find_one({"_id": f"revision/{collection}"}) or {}
+        state = ("size", prefix, revision.get("n"), database[collection].estimated_document_count())
+        wanted = {"_id": {"$gte": prefix, "$lt": prefix[:-1] + "0"}}
+        return service.kept.answer(service, state, lambda: database[collection].count_documents(wanted))
     from store.documents import GENERATIONS
 
     if collection in GENERATIONS:

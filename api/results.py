@@ -28,7 +28,11 @@ class QueryResult:
     seconds : float
         Time taken, s.
     note : str or None
-        What a reader of this answer should know (an empty store, an index behind its collection).
+        What a reader of this answer should know (an empty store, an index behind its collection, ids that are not there).
+    next : str or None
+        Cursor of the next page, to be given as ``after`` with the same question; None where nothing follows.
+    missing : list of str
+        Ids that were asked for and are not there.
     """
 
     rows: list[dict[str, Any]]
@@ -37,6 +41,74 @@ class QueryResult:
     more: bool
     seconds: float
     note: str | None = None
+    next: str | None = None
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One group or one interval of an aggregation.
+
+    Attributes
+    ----------
+    value : object
+        Value of a group; a list of values where several fields group; None of an interval.
+    low, high : float or None
+        Ends of an interval: low belongs to it and high to the next one, but for the last interval, which has both.
+    count : int
+        Materials in it.
+    known : int or None
+        Of them, those that have the field that was summed up; None where none was named.
+    minimum, maximum, mean : float or None
+        Of that field.
+    """
+
+    count: int
+    value: Any = None
+    low: float | None = None
+    high: float | None = None
+    known: int | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """How the materials that match a filter spread over values.
+
+    Attributes
+    ----------
+    kind : str
+        ``count``, ``groups`` or ``histogram``.
+    fields : list of store.fields.Field
+        What they are grouped by, with units; empty for a count.
+    value : store.fields.Field or None
+        What is summed up in each bucket.
+    buckets : list of Bucket
+        Groups, the largest first, or intervals in order. Each item of a list (``elements``) counts in its own group. Of a
+        count: one bucket with everything.
+    total : int
+        Materials that match the filter.
+    unknown : int
+        Of them, those without the field (where several group: without one of them).
+    groups : int
+        Different groups in all; more than there are buckets when only the largest were asked for.
+    below, above : int
+        Of a histogram with given edges: materials outside of them.
+    seconds : float
+    """
+
+    kind: str
+    fields: list[Field]
+    value: Field | None
+    buckets: list[Bucket]
+    total: int
+    unknown: int
+    groups: int
+    below: int
+    above: int
+    seconds: float
 
 
 @dataclass(frozen=True)

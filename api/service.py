@@ -5,31 +5,25 @@ Reads only. Every query has a time limit and an order that is the same each time
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from store.errors import DatabaseError, UnknownId, UsageError
+from api.opened import SECONDS, Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from pymongo.database import Database
-
-    from api.results import Lineage, QueryResult, StoreStatus
-    from indexes.inverse.space import CompositionSpace
-    from indexes.similarity import SimilarityIndex
-    from indexes.templates.library import TemplateLibrary
-    from indexes.templates.snapshot import OpenLibrary
+    from api.completion import Suggestion
+    from api.exporting import Export
+    from api.results import Aggregation, Lineage, QueryResult, StoreStatus
     from store.crystal import Crystal
-    from store.settings import Settings
+    from store.errors import UnknownId
 
-T = TypeVar("T")
+__all__ = ["COUNT_SECONDS", "DEFAULT_FIELDS", "SECONDS", "Service", "StructureKind"]
+
 StructureKind = Literal["standard", "primitive", "given"]
 
-SECONDS: Final = 30.0
-"""Time that MongoDB may spend on one query, s."""
-
 COUNT_SECONDS: Final = 2.0
-"""Time that it may spend on counting, s; after that the number is left unsaid."""
+"""Time that MongoDB may spend on counting, s; after that the number is left unsaid."""
 
 DEFAULT_FIELDS: Final = (
     "id",
@@ -43,7 +37,7 @@ DEFAULT_FIELDS: Final = (
 """Columns when none are named; those that the filter and the order mention come along."""
 
 
-class Service:
+class Service(Opened):
     """Questions to one store.
 
     Parameters
@@ -61,36 +55,6 @@ class Service:
     {'id': 'mp-1009', ...}
     """
 
-    def __init__(self, database: Database[dict[str, Any]], settings: Settings) -> None:
-        self.database = database
-        self.settings = settings
-        self._indexes: dict[str, SimilarityIndex] = {}
-        self._library: OpenLibrary | None = None
-        self._compositions: CompositionSpace | None = None
-
-    def call(self, operation: Callable[[Database[dict[str, Any]]], T]) -> T:
-        """Run a read, again if the connection was lost, and put MongoDB's refusals into words."""
-        from pymongo.errors import ExecutionTimeout, PyMongoError
-
-        from store.connection import is_disconnect, retry_on_disconnect
-
-        try:
-            try:
-                return operation(self.database)
-            except PyMongoError as error:
-                if not is_disconnect(error):
-                    raise
-                return retry_on_disconnect(operation, self.settings)
-        except ExecutionTimeout:
-            raise DatabaseError(
-                f"The query took longer than {SECONDS:.0f} s and was stopped.",
-                mend="narrow the filter, or filter and sort by fields with an index (ionatlas fields shows them)",
-            ) from None
-        except UnicodeEncodeError:
-            raise UsageError("A broken character was given.", mend="write it in UTF-8") from None
-        except PyMongoError as error:
-            raise DatabaseError(f"MongoDB refused the query: {error}.", mend="ionatlas db status") from error
-
     def query(
         self,
         filter: str | None = None,
@@ -101,19 +65,22 @@ class Service:
         skip: int = 0,
         include_duplicates: bool = True,
         count: bool = False,
+        after: str | None = None,
     ) -> QueryResult:
         """Find the materials that match a filter.
 
         Parameters
         ----------
         filter : str, optional
-            In the OPTIMADE language, e.g. ``elements HAS "Li" AND band_gap > 3``; None for all materials.
+            In the OPTIMADE language and a little more (docs/query.md), e.g. ``elements HAS "Li" AND band_gap > 3``; None for
+            all materials. With ``SIMILAR TO`` in it, rows carry ``distance`` and stand nearest first unless ordered
+            otherwise; the answer is exact.
         fields : list of str, or str with commas, or "all", optional
             Columns; by default a few common ones and those that the filter and the order mention. ``li_*`` stands for all
             fields that begin so; ``all`` leaves out those of ions that no row has.
         sort : str, optional
             Fields with commas, ``-`` before a descending one: ``-density,formula``. Ties, and everything when nothing is
-            named, stand in the order of ids. Materials without a value for the first field come last.
+            named, stand in the order of ids. Materials without a value come last, whatever the direction.
         limit : int or None
             Most rows; None for all.
         skip : int
@@ -122,6 +89,8 @@ class Service:
             Whether to list materials that repeat another one's crystal.
         count : bool
             Count all matches, unless that takes over 2 s.
+        after : str, optional
+            The ``next`` of the page before, with the same filter and order: its rows follow, whatever was written in between.
 
         Returns
         -------
@@ -132,7 +101,7 @@ class Service:
         FilterError, UnknownField
             The filter, a column or the order cannot be understood.
         UsageError
-            A negative limit or skip.
+            A negative limit or skip; a cursor that is broken or belongs to another question.
         DatabaseError
             The query took over 30 s, or MongoDB refused it.
         """
@@ -140,8 +109,128 @@ class Service:
 
         return finding.query(
             self,
-            finding.Question(filter, fields, sort, limit, skip, include_duplicates, count),
+            finding.Question(filter, fields, sort, limit, skip, include_duplicates, count, after),
         )
+
+    def get(self, id: str, fields: Sequence[str] | str | None = None) -> dict[str, Any]:
+        """Return one material's row.
+
+        Parameters
+        ----------
+        id : str
+        fields : optional
+            As in :meth:`query`; by default all, but for those of ions whose channels are not known here.
+
+        Raises
+        ------
+        UnknownId
+            There is no such material, or it is not built.
+        """
+        from api import finding
+
+        return finding.get(self, id, fields)
+
+    def get_many(self, ids: Sequence[str], fields: Sequence[str] | str | None = None) -> QueryResult:
+        """Return the rows of some materials in the order of their ids; ``missing`` names the ids that are not there.
+
+        Raises
+        ------
+        UsageError
+            Over 100,000 ids.
+        """
+        from api import finding
+
+        return finding.get_many(self, ids, fields)
+
+    def aggregate(
+        self,
+        filter: str | None = None,
+        *,
+        group_by: str | Sequence[str] | None = None,
+        histogram: str | None = None,
+        bins: int | Sequence[float] | None = None,
+        value: str | None = None,
+        top: int = 50,
+        include_duplicates: bool = True,
+    ) -> Aggregation:
+        """Count the materials that match a filter: all, by the values of fields, or by intervals of a number.
+
+        Parameters
+        ----------
+        filter : str, optional
+            As in :meth:`query`. ``SIMILAR TO`` needs its ``WITHIN`` here.
+        group_by : str or list of str, optional
+            Fields that hold text, whole numbers, TRUE or FALSE, or lists, of which each item counts.
+        histogram : str, optional
+            A field that holds numbers.
+        bins : int or list of float, optional
+            How many intervals of equal width from the smallest to the largest value (20), or the edges.
+        value : str, optional
+            A field that holds numbers, of which each bucket tells the smallest, the largest and the mean.
+        top : int
+            Most groups, the largest first.
+        include_duplicates : bool
+
+        Returns
+        -------
+        Aggregation
+            Kept until the candidates change: asked again, it is there at once.
+
+        Raises
+        ------
+        FilterError, UnknownField, UsageError
+        """
+        from api import aggregate
+
+        asked = aggregate.Asked(filter, group_by, histogram, bins, value, top, include_duplicates)
+        return aggregate.aggregate(self, asked)
+
+    def export(
+        self,
+        filter: str | None = None,
+        *,
+        fields: Sequence[str] | str | None = "all",
+        format: str = "jsonl",
+        sort: str | None = None,
+        limit: int | None = None,
+        include_duplicates: bool = True,
+    ) -> Export:
+        """Stream all materials that match a filter as JSON Lines, CSV or Parquet.
+
+        Parameters
+        ----------
+        filter, fields, sort, include_duplicates
+            As in :meth:`query`; by default all fields, in the order of ids.
+        format : {"jsonl", "csv", "parquet"}
+        limit : int, optional
+            Most rows.
+
+        Returns
+        -------
+        Export
+            Gives bytes when iterated, once. ``total`` is known before; ``rows`` counts along; ``manifest`` (filter, time,
+            fields with units and meanings, licences of the records, count, SHA-256) is whole when all was read.
+
+        Raises
+        ------
+        FilterError, UnknownField, UsageError
+            Here, before the first byte.
+        """
+        from api.exporting import Export, Wanted
+
+        return Export(self, Wanted(filter, fields, format, sort, limit, include_duplicates))
+
+    def complete(self, text: str) -> list[Suggestion]:
+        """Suggest how a filter may go on behind its last word: fields, operators, values, units, with what they mean.
+
+        Parameters
+        ----------
+        text : str
+            The filter up to the cursor.
+        """
+        from api.completion import complete
+
+        return complete(text)
 
     def similar(
         self,
@@ -151,6 +240,7 @@ class Service:
         by: str = "composition",
         filter: str | None = None,
         fields: Sequence[str] | str | None = None,
+        files: bool = True,
     ) -> QueryResult:
         """Find the materials most like a material or a formula.
 
@@ -167,6 +257,8 @@ class Service:
             Only among the materials that match it; the answer is exact (the filter is applied before the search).
         fields : optional
             Further columns, as in :meth:`query`.
+        files : bool
+            Whether a file of this machine may be named; what answers other machines says no.
 
         Returns
         -------
@@ -182,7 +274,7 @@ class Service:
         """
         from api import likeness
 
-        return likeness.similar(self, id_or_formula, k, by=by, filter_text=filter, fields=fields)
+        return likeness.similar(self, id_or_formula, k, by=by, filter_text=filter, fields=fields, files=files)
 
     def show(self, id: str) -> dict[str, Any]:
         """Collect all documents about a material.
@@ -201,39 +293,9 @@ class Service:
         UnknownId
             No collection has it; the message names near ids.
         """
+        from api.records import show
 
-        def read(database: Database[dict[str, Any]]) -> dict[str, Any]:
-            return {
-                "id": id,
-                "candidate": database["candidates"].find_one({"_id": id}),
-                "source": _source(database, id),
-                "structure": database["structures"].find_one({"_id": id}, {"invariants": 0}),
-                "duplicates": database["duplicates"].find_one({"clusters.members": id}),
-                "embeddings": list(database["embeddings"].find({"material": id}, {"vector": 0}, sort=[("_id", 1)])),
-                "channels": list(database["channels"].find({"material": id}, {"arrays": 0}, sort=[("_id", 1)])),
-                "predictions": list(database["predictions"].find({"material": id}, sort=[("_id", 1)])),
-                "barrier": database["barriers"].find_one({"_id": id}, _NO_ARRAYS),
-                "barriers": list(
-                    database["barriers"].find({"materials.material": id}, _NO_ARRAYS, sort=[("barrier", 1)])
-                ),
-                "topology": list(database["topology"].find({"material": id}, {"arrays": 0}, sort=[("_id", 1)])),
-                "conductivity_predictions": list(
-                    database["conductivity_predictions"].find({"material": id}, sort=[("_id", 1)])
-                ),
-                "conductivities": list(
-                    database["conductivities"].find(
-                        {"$or": [{"_id": id}, {"materials.material": id}]}, {"structure": 0}, sort=[("_id", 1)]
-                    )
-                ),
-                "failures": list(
-                    database["build_state"].find({"_id": {"$in": _failure_ids(database, id)}}, sort=[("_id", 1)])
-                ),
-            }
-
-        found = self.call(read)
-        if found["source"] is None and found["candidate"] is None and found["structure"] is None:
-            raise self.unknown_id(id)
-        return found
+        return show(self, id)
 
     def structure(self, id: str, kind: StructureKind = "standard") -> Crystal:
         """Return the crystal of a material.
@@ -256,33 +318,9 @@ class Service:
         UsageError
             Its structure was not built, or could not be; the message tells why.
         """
-        from store.crystal import Crystal
+        from api.records import structure
 
-        if kind == "given":
-            from store.ingest.kinds import CONDUCTIVITY_FORMATS, HOP_FORMATS
-            from store.ingest.readers import read_conductivity, read_hop, read_record
-
-            projection = {"format": 1, "content": 1}
-            source = self.call(lambda database: database["sources"].find_one({"_id": id}, projection))
-            if source is None:
-                raise self.unknown_id(id)
-            if source["format"] in HOP_FORMATS:
-                return read_hop(source["format"], source["content"]).initial()
-            if source["format"] in CONDUCTIVITY_FORMATS:
-                crystal = read_conductivity(source["format"], source["content"]).crystal
-                if crystal is None:
-                    raise UsageError(
-                        f"{id} is a measured conductivity without a structure.",
-                        mend=f"ionatlas show {id} shows what is known of it",
-                    )
-                return crystal
-            return read_record(source["format"], source["content"]).crystal
-        if kind not in ("standard", "primitive"):
-            raise UsageError(f"There is no kind {kind!r} of cell.", mend="ask for standard, primitive or given")
-        document = self.call(lambda database: database["structures"].find_one({"_id": id}, {kind: 1}))
-        if document is None:
-            raise self._no_structure(id)
-        return Crystal.from_document(document[kind])
+        return structure(self, id, kind)
 
     def why(self, id: str, field: str) -> Lineage:
         """Tell where a value comes from, back to the record and the place it was read from.
@@ -313,127 +351,14 @@ class Service:
 
         return element_counts(self)
 
-    def index(self, name: str) -> SimilarityIndex:
-        """Return an index, loaded at its first question and kept.
-
-        Raises
-        ------
-        UsageError
-            There is no such index.
-        """
-        if name not in self._indexes:
-            from indexes.registry import similarity_index
-
-            # Two threads may both get here; either object serves, and setdefault keeps one.
-            self._indexes.setdefault(name, similarity_index(name, self.settings))
-        return self._indexes[name]
-
-    def templates(self) -> TemplateLibrary:
-        """Return the template library, opened at the first question and anew when another was published.
-
-        Raises
-        ------
-        SnapshotMissing
-            It was not built yet.
-        """
-        if self._library is None:
-            from indexes.templates.snapshot import open_library
-
-            self._library = open_library(self.settings)
-        return self._library.current()
-
-    def compositions(self) -> CompositionSpace:
-        """Return the compositions of the template library, for inverse retrieval.
-
-        Raises
-        ------
-        SnapshotMissing
-            The library was not built yet.
-        """
-        library = self.templates()
-        if self._compositions is None or self._compositions.library is not library:
-            from indexes.inverse.space import CompositionSpace
-
-            self._compositions = CompositionSpace(library)
-        return self._compositions
-
     def unknown_id(self, id: str) -> UnknownId:
         """Make the error for an id that is not there, with near ones."""
-        hints = self.call(lambda database: _near_ids(database, id))
-        near = f" Near: {', '.join(hints)}." if hints else ""
-        return UnknownId(
-            f"There is no material {id!r}.{near}", mend="ionatlas query 'formula = \"LiFePO4\"' finds ids by formula"
-        )
+        from api.records import unknown_id
 
-    def _no_structure(self, id: str) -> UsageError:
-        from store.ingest.kinds import kind_of
+        return unknown_id(self, id)
 
-        state = {"_id": f"structures/{id}"}
-        failure = self.call(lambda database: database["build_state"].find_one(state, {"error": 1}))
-        if failure is not None:
-            error = failure["error"]
-            return UsageError(
-                f"The structure of {id} could not be built: {error['type']}: {error['message']}",
-                mend=f"ionatlas show {id} shows the record; once it is mended: ionatlas ingest, ionatlas build",
-            )
-        source = self.call(lambda database: database["sources"].find_one({"_id": id}, {"format": 1}))
-        if source is None:
-            return self.unknown_id(id)
-        if kind_of(source["format"]) == "conductivity":
-            return UsageError(
-                f"{id} is a measured conductivity, not a material: it has no standardised cell.",
-                mend=f"ionatlas show {id} --cif --cell given prints its structure, if it came with one",
-            )
-        if kind_of(source["format"]) == "hop":
-            return UsageError(
-                f"{id} is a hop, not a material: it has no standardised cell.",
-                mend=f"ionatlas show {id} --cif --cell given prints its initial end",
-            )
-        return UsageError(f"The structure of {id} is not built yet.", mend="ionatlas build")
+    def warm(self) -> None:
+        """Load what the first questions would wait for: fields that pages count by, indexes. Takes seconds; for a thread."""
+        from api.warming import warm
 
-
-_NO_ARRAYS = {"features": 0, "route": 0, "host": 0}
-
-
-def _source(database: Database[dict[str, Any]], id: str) -> dict[str, Any] | None:
-    pipeline: list[dict[str, Any]] = [
-        {"$match": {"_id": id}},
-        {"$set": {"size": {"$binarySize": "$content"}}},
-        {"$unset": "content"},
-    ]
-    return next(iter(database["sources"].aggregate(pipeline)), None)
-
-
-def _failure_ids(database: Database[dict[str, Any]], id: str) -> list[str]:
-    """Ids in ``build_state`` under which builders may know a material: itself, with a model's prefix, its formula."""
-    from builders.registry import BUILDERS, builder_class
-    from store.ion_fields import IONS
-
-    structure = database["structures"].find_one({"_id": id}, {"chemical_formula_reduced": 1})
-    keys = [id, structure["chemical_formula_reduced"]] if structure else [id]
-    keys += [f"{id}/{ion}" for ion in IONS]
-    builders = [builder_class(name) for name in BUILDERS]
-    return [f"{builder.NAME}/{builder.PREFIX}{key}" for builder in builders for key in keys]
-
-
-def _near_ids(database: Database[dict[str, Any]], id: str) -> list[str]:
-    import re
-
-    from api.finding import reduced_formula
-
-    sources = database["sources"]
-    formula = reduced_formula(id)
-    if formula is not None:
-        query = {"chemical_formula_reduced": formula}
-        found = database["candidates"].find(query, {"formula": 1}, sort=[("_id", 1)], limit=3)
-        hints = [f"{row['_id']} ({row['formula']})" for row in found]
-        if hints:
-            return hints
-    if not id.isprintable() or len(id) > 200:
-        return []
-    for length in range(len(id), max(1, len(id) - 6), -1):
-        begins: dict[str, Any] = {"_id": {"$regex": f"^{re.escape(id[:length])}"}}
-        hints = [row["_id"] for row in sources.find(begins, {"_id": 1}, sort=[("_id", 1)], limit=3)]
-        if hints:
-            return hints
-    return []
+        warm(self)

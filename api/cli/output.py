@@ -245,21 +245,7 @@ def arrow_table(result: QueryResult) -> Any:
     """Make a ``pyarrow.Table``; each column carries its ``unit`` and ``meaning``."""
     import pyarrow as pa
 
-    kinds = {
-        "string": pa.string(),
-        "integer": pa.int64(),
-        "float": pa.float64(),
-        "boolean": pa.bool_(),
-        "timestamp": pa.timestamp("ms", tz="UTC"),
-        "list of string": pa.list_(pa.string()),
-    }
-    schema = pa.schema(
-        [
-            pa.field(
-                field.name, kinds[field.type], metadata={"unit": (field.unit or "").encode(), "meaning": field.meaning}
-            )
-            for field in result.fields
-        ]
-    )
+    from api.exporting.formats import arrow_schema
+
     columns = {field.name: [row[field.name] for row in result.rows] for field in result.fields}
-    return pa.table(columns, schema=schema)
+    return pa.table(columns, schema=arrow_schema(result.fields))

@@ -41,10 +41,15 @@ def query(
     ionatlas query 'elements HAS ALL "Li","O" AND energy_above_hull < 0.05 AND band_gap > 3'
     ionatlas query 'formula = "LiFePO4" OR name STARTS WITH "quartz"' --fields id,formula,density
     ionatlas query 'nelements = 3 AND NOT elements HAS "O"' --sort=-density --format csv -o dense.csv
+    ionatlas query 'formula MATCHES "Li-*-O" AND li_migration_energy < 300 meV AND density > 3000 kg/m^3'
+    ionatlas query 'SIMILAR TO mp-19017 BY structure AND band_gap > 1 eV' --limit 10
 
     \b
     Comparisons: = != < <= > >=, CONTAINS, STARTS WITH, ENDS WITH; for lists HAS, HAS ALL, HAS ANY,
-    HAS ONLY, LENGTH; IS KNOWN, IS UNKNOWN; AND, OR, NOT and brackets. Text stands in double quotes.
+    HAS ONLY, LENGTH; MATCHES for formulas with open places; IS KNOWN, IS UNKNOWN; AND, OR, NOT and brackets;
+    SIMILAR TO material BY composition, structure or learned, with WITHIN distance if you like.
+    Text stands in double quotes. A number may have a unit (meV, kJ/mol, kg/m^3, pm); without one it is in the
+    field's own (ionatlas fields).
     """  # noqa: D301  (\\b keeps the lines of the examples)
     chosen = format_for(form, output)
     result = open_service().query(

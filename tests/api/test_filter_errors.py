@@ -55,7 +55,8 @@ def test_what_the_registry_does_not_let_through_is_no_field(text: str) -> None:
         ("crystal_system = cubic", "cubic", "quotes"),
         ('elements HAS "Li","O"', ",", "AND"),
         ("1 < band_gap < 3", "<", "AND"),
-        ("band_gap > 1 eV", "eV", "AND"),
+        ("band_gap > 1 eVV", "eVV", "eV"),
+        ("band_gap > 1 eV density < 3", "eV", "AND"),
         ("nelements = 1 nelements = 2", "nelements", "AND"),
         ("(band_gap > 1", "(", "never closed"),
         ("band_gap > 1)", ")", "never opened"),
@@ -164,6 +165,7 @@ def test_the_fields_that_a_filter_mentions_are_told_in_order() -> None:
 PIECES = [
     "band_gap", "elements", "bandgap", ">", "<=", "=", "1", "-2.5", '"Li"', "AND", "OR", "NOT", "(", ")", "HAS", "ALL", "ONLY",
     "LENGTH", "IS", "KNOWN", "CONTAINS", "STARTS", "WITH", ",", ":", "TRUE", ".", "'", '"', "\\", "$where", "é",
+    "formula", "MATCHES", '"Li-*"', "SIMILAR", "TO", "BY", "WITHIN", "mp-1", "structure", "eV", "kg/m^3", "migration_energy",
 ]  # fmt: skip
 
 
