@@ -10,8 +10,12 @@ COPY indexes indexes
 COPY api api
 RUN pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[amcsd,materials-project,optimade-client]'
 
+COPY --chmod=755 docker/entry.sh /usr/local/bin/ionatlas-entry
+RUN mkdir -p /home/ionatlas/data && chown ionatlas:ionatlas /home/ionatlas/data
+
 USER ionatlas
-ENV IONATLAS_HOME=/home/ionatlas/data
+ENV IONATLAS_HOME=/home/ionatlas/data PYTHONDONTWRITEBYTECODE=1
 VOLUME /home/ionatlas/data
-ENTRYPOINT ["ionatlas"]
+EXPOSE 8000
+ENTRYPOINT ["ionatlas-entry"]
 CMD ["--help"]

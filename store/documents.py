@@ -27,6 +27,7 @@ from store.conductivity_documents import ConductivitiesDocument, ConductivityPre
 from store.document_parts import CellDocument, ErrorDocument, StampDocument
 from store.fields import Field, candidate_fields
 from store.ion_documents import ChannelsDocument, PredictionsDocument
+from store.key_documents import KeyDocument
 from store.provenance import HASH_LENGTH
 from store.topology_documents import TopologyDocument
 
@@ -285,6 +286,7 @@ DOCUMENTS: Final[tuple[Any, ...]] = (
     BuildStateDocument,
     BuildDocument,
     LeaseDocument,
+    KeyDocument,
 )
 """Every document class; a room adds its own here."""
 

@@ -6,7 +6,7 @@ Every setting has the prefix ``IONATLAS_``, e.g. ``IONATLAS_MONGODB_URI=mongodb:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field
@@ -79,6 +79,51 @@ class Settings(BaseSettings):
         Path | None,
         Field(description="The same of a model of conductivities. Unset: the shipped weights."),
     ] = None
+    serve_host: Annotated[
+        str, Field(description="Address that ionatlas serve listens at; 127.0.0.1 is reached from this machine alone.")
+    ] = "127.0.0.1"
+    serve_port: Annotated[int, Field(description="Port that ionatlas serve listens at.", ge=1, le=65_535)] = 8000
+    serve_workers: Annotated[int, Field(description="Server processes of ionatlas serve.", ge=1, le=64)] = 1
+    public_url: Annotated[
+        str | None,
+        Field(
+            description="Address at which others reach the server, e.g. https://atlas.example.org; links begin with it. "
+            "Unset: links are relative, and no proxy is trusted.",
+            pattern=r"^https?://[A-Za-z0-9.\-:\[\]]+(/[A-Za-z0-9._~/\-]*)?$",
+        ),
+    ] = None
+    anonymous: Annotated[
+        Literal["all", "read", "none"] | None,
+        Field(
+            description="What the server answers without a key: all, read (no computations, no exports) or none. "
+            "Unset: all on loopback, read for others."
+        ),
+    ] = None
+    rate_limit: Annotated[
+        str | None,
+        Field(
+            description="Requests that one address may make without a key, e.g. 600/minute, or off. A key may make ten times as "
+            "many. Unset: off on loopback, 600/minute for others."
+        ),
+    ] = None
+    compute_limit: Annotated[
+        str | None,
+        Field(
+            description="The same for computations and exports, for each address and each key. Unset: off on loopback, 30/minute "
+            "for others."
+        ),
+    ] = None
+    upload_mb: Annotated[float, Field(description="Largest file that the server takes, MB.", gt=0, le=100)] = 2.0
+    sandbox_workers: Annotated[
+        int, Field(description="Processes a server process that read and compute what is sent.", ge=1, le=64)
+    ] = 1
+    sandbox_seconds: Annotated[float, Field(description="Time limit of one such computation, s.", gt=0, le=3600)] = 20.0
+    sandbox_memory_gb: Annotated[
+        float, Field(description="Memory that such a process may allocate, GB.", ge=0.5, le=1000)
+    ] = 2.0
+    response_cache_mb: Annotated[
+        float, Field(description="Memory a server process for answers given before, MB; 0 for none.", ge=0, le=10_000)
+    ] = 32.0
     embeddings: Annotated[
         Path | None,
         Field(

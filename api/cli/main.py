@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from api.cli import (
+    aggregate,
     barriers,
     build,
     channels,
@@ -23,13 +24,16 @@ from api.cli import (
     db,
     demo,
     explain,
+    export,
     fields,
     ingest,
+    key,
     neb,
     picture,
     predict,
     query,
     reproduce,
+    serve,
     show,
     status,
     structures,
@@ -135,6 +139,8 @@ app.command("build")(build.build)
 app.command("status")(status.status)
 app.command("query")(query.query)
 app.command("similar")(query.similar)
+app.command("aggregate")(aggregate.aggregate)
+app.command("export")(export.export)
 app.command("show")(show.show)
 app.command("why")(show.why)
 app.command("fields")(fields.fields)
@@ -151,6 +157,8 @@ app.command("inverse")(structures.inverse)
 app.command("picture")(picture.picture)
 app.command("demo")(demo.demo)
 app.add_typer(reproduce.app, name="reproduce")
+app.command("serve")(serve.serve)
+app.add_typer(key.app, name="key")
 app.add_typer(db.app, name="db")
 
 
