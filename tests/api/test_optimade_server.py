@@ -1,0 +1,656 @@
+"""The OPTIMADE server: the validator, the known faults of the reference server, crystals as they were given."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from optimade.models import (
+    EntryInfoResponse,
+    ErrorResponse,
+    InfoResponse,
+    LinksResponse,
+    ReferenceResponseMany,
+    StructureResource,
+    StructureResponseMany,
+)
+
+from api.optimade.app import optimade_app
+from api.service import Service
+from store.connection import connect
+from store.fields import candidate_fields
+from store.server import ServerInfo
+from store.settings import Settings
+
+from .optimade_store import make_store, served
+
+SHARED, EMPTY, HYDROXIDE = "cod-1000001", "cod-1000002", "cod-1000003"
+
+# The models of optimade 1.5 read `model_fields` from instances, which pydantic gives up. The server does not use them.
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute on the instance")
+
+
+@pytest.fixture(scope="module")
+def store(server: ServerInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    settings = make_store(server.uri, tmp_path_factory.mktemp("optimade"))
+    yield settings
+    connect(settings).client.drop_database(settings.database)
+
+
+@pytest.fixture
+def client(store: Settings) -> TestClient:
+    app = FastAPI()
+    app.mount("/optimade", optimade_app(Service(connect(store), store)))
+    return TestClient(app, base_url="http://atlas.test/optimade/v1/", raise_server_exceptions=False)
+
+
+def ask(client: TestClient, filter_: str | None = None, **params: Any) -> Any:
+    wanted = {**({"filter": filter_} if filter_ is not None else {}), **params}
+    return client.get("structures", params=wanted)
+
+
+def found(client: TestClient, filter_: str, **params: Any) -> set[str]:
+    answer = ask(client, filter_, page_limit=100, **params)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["meta"]["data_returned"] == len(body["data"])
+    return {entry["id"] for entry in body["data"]}
+
+
+def everything(client: TestClient) -> set[str]:
+    return found(client, "")
+
+
+# The validator
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_the_validator_passes_every_mandatory_and_optional_check(store: Settings, seed: int) -> None:
+    import random
+
+    from optimade.validator import ImplementationValidator
+
+    app = FastAPI()
+    app.mount("/optimade", optimade_app(Service(connect(store), store)))
+    random.seed(seed)  # it picks an entry and fields at random
+    with served(app) as address:
+        validator = ImplementationValidator(base_url=f"{address}/optimade/v1", respond_json=True)
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            validator.validate_implementation()
+    counts = json.loads(told.getvalue())
+    assert counts["failure_messages"] == []
+    assert counts["optional_failure_messages"] == []
+    assert counts["internal_failure_messages"] == []
+    assert counts["success_count"] >= 35
+    assert counts["optional_success_count"] >= 7
+    assert validator.valid is True
+
+
+def test_the_unversioned_base_url_is_valid_as_well(store: Settings) -> None:
+    from optimade.validator import ImplementationValidator
+
+    app = FastAPI()
+    app.mount("/optimade", optimade_app(Service(connect(store), store)))
+    with served(app) as address:
+        validator = ImplementationValidator(base_url=f"{address}/optimade", respond_json=True)
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            validator.validate_implementation()
+    counts = json.loads(told.getvalue())
+    assert counts["failure_messages"] == counts["optional_failure_messages"] == []
+
+
+def test_it_passes_within_the_whole_application(store: Settings) -> None:
+    from optimade.validator import ImplementationValidator
+
+    from api.rest.app import create_app
+
+    app = create_app(store)
+    try:
+        with served(app) as address:
+            validator = ImplementationValidator(base_url=f"{address}/optimade/v1", respond_json=True)
+            with contextlib.redirect_stdout(io.StringIO()) as told:
+                validator.validate_implementation()
+    finally:
+        app.state.sandbox.close()
+    counts = json.loads(told.getvalue())
+    assert (
+        counts["failure_messages"] == counts["optional_failure_messages"] == counts["internal_failure_messages"] == []
+    )
+    assert counts["success_count"] >= 35
+
+
+def test_answers_fit_the_models_of_the_specification(client: TestClient) -> None:
+    body = ask(client, page_limit=100).json()
+    StructureResponseMany(**body)
+    for entry in body["data"]:
+        StructureResource(**entry)
+    InfoResponse(**client.get("info").json())
+    EntryInfoResponse(**client.get("info/structures").json())
+    EntryInfoResponse(**client.get("info/references").json())
+    LinksResponse(**client.get("links").json())
+    ReferenceResponseMany(**client.get("references").json())
+    ErrorResponse(**ask(client, "nonsense").json())
+
+
+def test_no_mock_of_a_database_is_loaded(client: TestClient) -> None:
+    ask(client)
+    assert "mongomock" not in sys.modules
+
+
+# Faults of the reference server
+
+
+def test_a_dot_in_contains_is_a_dot(client: TestClient) -> None:
+    assert found(client, 'chemical_formula_reduced CONTAINS "."') == set()
+    assert found(client, 'id CONTAINS "."') == {"a(b.c/d+%é"}
+
+
+@pytest.mark.parametrize("keyword", ["CONTAINS", "STARTS WITH", "ENDS WITH"])
+@pytest.mark.parametrize("text", ["(", ")", "[", "*", "+", "\\\\", "^", "$", "?", "{", "|", ".*"])
+def test_letters_of_patterns_stand_for_themselves(client: TestClient, keyword: str, text: str) -> None:
+    hits = found(client, f'id {keyword} "{text}"')
+    plain = text.replace("\\\\", "\\")
+    test = {"CONTAINS": str.__contains__, "STARTS WITH": str.startswith, "ENDS WITH": str.endswith}[keyword]
+    assert hits == {each for each in everything(client) if test(each, plain)}
+
+
+@pytest.mark.parametrize("number", ["100000000000000000000", "9223372036854775808", "1e400", "1" + "0" * 300])
+def test_numbers_beyond_any_are_compared_rightly(client: TestClient, number: str) -> None:
+    assert found(client, f"nelements > {number}") == set()
+    assert found(client, f"nelements = {number}") == set()
+    assert found(client, f"nelements < {number}") == everything(client)
+    assert found(client, f"nelements > -{number}") == everything(client)
+    assert found(client, f"nelements != {number}") == everything(client)
+    if "e" not in number:
+        assert found(client, f"elements LENGTH < {number}") == everything(client)
+        assert found(client, f"_ionatlas_flags LENGTH < {number}") == everything(client)
+        assert found(client, f"_ionatlas_flags LENGTH > {number}") == set()
+
+
+def test_a_power_is_no_number(client: TestClient) -> None:
+    answer = ask(client, "nelements > 10^20")
+    assert answer.status_code == 400
+    assert "^" in answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("deep", [200, 5000])
+def test_deep_brackets_are_refused(client: TestClient, deep: int) -> None:
+    answer = client.get("structures", params={"filter": "(" * deep + "nelements=2" + ")" * deep})
+    assert answer.status_code == 400
+    ErrorResponse(**answer.json())
+
+
+def test_moderate_brackets_are_read(client: TestClient) -> None:
+    assert found(client, "(" * 20 + "nelements=2" + ")" * 20) == found(client, "nelements=2")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["page_limit=-1", "page_limit=x", "page_offset=-1", "page_limit=1.5", "page_limit=", "page_limit=" + "9" * 5000],
+)
+def test_impossible_pages_are_refused(client: TestClient, query: str) -> None:
+    answer = client.get(f"structures?{query}")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"][0]["source"]["parameter"] == query.split("=")[0]
+
+
+@pytest.mark.parametrize("query", ["page_offset=" + "1" + "0" * 20, "page_number=" + "1" + "0" * 20])
+def test_pages_behind_the_last_are_empty(client: TestClient, query: str) -> None:
+    body = client.get(f"structures?{query}").json()
+    assert body["data"] == []
+    assert body["meta"]["more_data_available"] is False
+    assert body["meta"]["data_returned"] == len(everything(client))
+
+
+def test_a_page_that_is_too_large_is_forbidden(client: TestClient) -> None:
+    assert client.get("structures?page_limit=501").status_code == 403
+    assert client.get("links?page_limit=501").status_code == 403
+    assert client.get("structures?page_limit=100000000000000000000").status_code == 403
+
+
+def test_no_entries_can_be_asked_for(client: TestClient) -> None:
+    body = client.get("structures?page_limit=0").json()
+    assert body["data"] == []
+    assert body["meta"]["data_returned"] == len(everything(client))
+    assert client.get(body["links"]["next"]).json()["data"]
+
+
+# Properties, known and unknown
+
+
+def test_properties_of_other_providers_are_unknown(client: TestClient) -> None:
+    answer = ask(client, "_exmpl_colour = 2")
+    assert answer.status_code == 200
+    assert answer.json()["data"] == []
+    assert "_exmpl_colour" in answer.json()["meta"]["warnings"][0]["detail"]
+    assert found(client, "_exmpl_colour IS UNKNOWN") == everything(client)
+    assert found(client, "NOT _exmpl_colour = 2 OR _exmpl_a.b HAS 3") == set()
+    assert found(client, "_exmpl_colour = 2 OR nelements = 2") == found(client, "nelements = 2")
+
+
+@pytest.mark.parametrize("name", ["nelement", "bandgap", "_ionatlas_bandgap", "_ionatlas_nsites", "filter"])
+def test_properties_that_there_are_not_are_errors(client: TestClient, name: str) -> None:
+    for answer in (
+        ask(client, f"{name} = 2"),
+        ask(client, f"2 = {name}"),
+        ask(client, response_fields=name),
+        ask(client, sort=name),
+    ):
+        assert answer.status_code == 400
+        ErrorResponse(**answer.json())
+
+
+def test_near_names_are_told(client: TestClient) -> None:
+    assert "_ionatlas_band_gap" in ask(client, "_ionatlas_bandgap > 3").json()["errors"][0]["detail"]
+
+
+def test_every_field_of_the_registry_is_described_with_its_unit(client: TestClient) -> None:
+    described = client.get("info/structures").json()["data"]["properties"]
+    same = {"id", "elements", "nelements", "nsites", "chemical_formula_reduced", "chemical_formula_anonymous"}
+    for field in candidate_fields():
+        if field.name in same:
+            assert field.name in described
+            continue
+        about = described[f"_ionatlas_{field.name}"]
+        assert field.meaning in about["description"]
+        assert about["type"] == {"list of string": "list"}.get(field.type, field.type)
+        assert about["sortable"] == field.sortable
+        assert about.get("_ionatlas_unit") == field.unit
+        if field.unit:
+            assert field.unit in about["description"]
+
+
+def test_our_fields_can_be_asked_for_sorted_by_and_shown(client: TestClient) -> None:
+    assert found(client, "_ionatlas_band_gap > 6") == {"t-2", "t-3", "t-8"}
+    assert found(client, '_ionatlas_crystal_system = "cubic" AND _ionatlas_is_ordered = FALSE') == {SHARED, EMPTY}
+    body = ask(client, "_ionatlas_band_gap IS KNOWN", sort="-_ionatlas_band_gap", response_fields="_ionatlas_band_gap")
+    gaps = [entry["attributes"]["_ionatlas_band_gap"] for entry in body.json()["data"]]
+    assert gaps == sorted(gaps, reverse=True)
+    assert set(body.json()["data"][0]["attributes"]) == {"_ionatlas_band_gap"}
+
+
+def test_our_fields_come_only_when_asked_for(client: TestClient) -> None:
+    attributes = ask(client, page_limit=1).json()["data"][0]["attributes"]
+    assert not [name for name in attributes if name.startswith("_")]
+
+
+def test_a_missing_value_matches_neither_a_condition_nor_its_opposite(client: TestClient) -> None:
+    above, below = found(client, "_ionatlas_band_gap > 3"), found(client, "NOT _ionatlas_band_gap > 3")
+    assert above & below == set()
+    assert above | below == found(client, "_ionatlas_band_gap IS KNOWN") != everything(client)
+
+
+@pytest.mark.parametrize(
+    ("filter_", "hits"),
+    [
+        ("nperiodic_dimensions = 3", True),
+        ("nperiodic_dimensions < 3", False),
+        ("3 <= nperiodic_dimensions", True),
+        ("dimension_types HAS 1", True),
+        ("dimension_types HAS ALL 0,1", False),
+        ("dimension_types HAS ONLY 1", True),
+        ("dimension_types LENGTH 3", True),
+        ('type = "structures"', True),
+        ('type != "structures"', False),
+        ('type STARTS WITH "struct"', True),
+        ("immutable_id IS UNKNOWN", True),
+        ('immutable_id = "x"', False),
+        ('NOT immutable_id = "x"', False),
+        ("chemical_formula_hill IS UNKNOWN", True),
+        ("assemblies IS KNOWN", False),
+        ("lattice_vectors LENGTH 3", True),
+        ("lattice_vectors IS KNOWN", True),
+        ("species IS KNOWN", True),
+        ('last_modified > "2020-01-01T00:00:00Z"', True),
+        ('"2020-01-01T00:00:00+02:00" > last_modified', False),
+        ('last_modified < "9999-12-31T23:59:59Z"', True),
+        ('last_modified >= "0001-01-01T00:00:00Z"', True),
+        ("last_modified IS KNOWN", True),
+        ("elements_ratios IS KNOWN", True),
+        ('elements HAS "Xx"', False),
+        ('NOT elements HAS "Xx"', True),
+        ('elements HAS ALL "Na","Xx"', False),
+    ],
+)
+def test_what_all_structures_have_alike(client: TestClient, filter_: str, hits: bool) -> None:
+    assert found(client, filter_) == (everything(client) if hits else set())
+
+
+def test_ratios_are_those_of_the_formula(client: TestClient) -> None:
+    assert found(client, "elements_ratios HAS 0.6") == {"t-9"}
+    assert found(client, "elements_ratios HAS ALL 0.2,0.6") == {"t-9"}
+    assert found(client, "elements_ratios HAS ONLY 1") == found(client, "nelements = 1")
+    assert found(client, "NOT elements_ratios HAS 0.5") == everything(client) - found(client, "elements_ratios HAS 0.5")
+    assert found(client, "elements_ratios LENGTH 3") == found(client, "nelements = 3")
+
+
+def test_features_tell_disorder_and_hydrogen_without_a_site(client: TestClient) -> None:
+    assert found(client, 'structure_features HAS "disorder"') == {SHARED, EMPTY}
+    assert found(client, 'structure_features HAS "implicit_atoms"') == {HYDROXIDE}
+    assert found(client, 'structure_features HAS ANY "implicit_atoms","disorder"') == {SHARED, EMPTY, HYDROXIDE}
+    assert found(client, 'structure_features HAS "assemblies"') == set()
+    assert found(client, "structure_features LENGTH 0") == everything(client) - {SHARED, EMPTY, HYDROXIDE}
+    assert found(client, 'NOT structure_features HAS "disorder"') == everything(client) - {SHARED, EMPTY}
+
+
+def test_the_last_change_is_compared_in_whole_seconds(client: TestClient) -> None:
+    told = ask(client, page_limit=1).json()["data"][0]
+    moment = told["attributes"]["last_modified"]
+    for operator in ("=", "<=", ">="):
+        assert told["id"] in found(client, f'last_modified {operator} "{moment}"')
+    for operator in ("!=", "<", ">"):
+        assert told["id"] not in found(client, f'last_modified {operator} "{moment}"')
+    parted = [found(client, f'last_modified {operator} "{moment}"') for operator in ("<", "=", ">")]
+    assert set.union(*parted) == everything(client)
+    assert sum(len(part) for part in parted) == len(everything(client))
+    half = moment.replace("Z", ".5Z")
+    assert found(client, f'last_modified = "{half}"') == set()
+    assert told["id"] in found(client, f'last_modified < "{half}"')
+
+
+@pytest.mark.parametrize("text", ["hello", "2020-01-01", "2020-13-01T00:00:00Z", "2020-01-01T00:00:00"])
+def test_a_time_that_is_none_is_refused(client: TestClient, text: str) -> None:
+    assert ask(client, f'last_modified > "{text}"').status_code == 400
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        'nelements = "3"',
+        "chemical_formula_reduced = 3",
+        'nelements CONTAINS "3"',
+        "nelements HAS 3",
+        'elements = "Na"',
+        "_ionatlas_band_gap = TRUE",
+        "nsites > nelements",
+        "1 = 1",
+        'elements:elements_ratios HAS "Na":0.5',
+        'elements HAS < "Na"',
+        'elements HAS ANY > "Na", "Cl"',
+        'species.name HAS "Na"',
+        'species_at_sites HAS "Na"',
+        "last_modified > 3",
+        "structure_features HAS 3",
+        'dimension_types HAS "1"',
+    ],
+)
+def test_optional_features_and_other_types_are_told_as_the_specification_asks(client: TestClient, filter_: str) -> None:
+    answer = ask(client, filter_)
+    assert answer.status_code == 501
+    ErrorResponse(**answer.json())
+    assert answer.json()["errors"][0]["detail"]
+
+
+# Crystals
+
+
+def entry(client: TestClient, id_: str) -> dict[str, Any]:
+    answer = client.get(f"structures/{quote(id_, safe='')}")
+    assert answer.status_code == 200
+    data: dict[str, Any] = answer.json()["data"]
+    return data
+
+
+def test_the_cell_is_that_of_the_record(client: TestClient) -> None:
+    told = entry(client, "t-11")["attributes"]
+    assert told["nsites"] == 8 == len(told["cartesian_site_positions"]) == len(told["species_at_sites"])
+    np.testing.assert_allclose(told["lattice_vectors"], np.eye(3) * 5.64)
+    np.testing.assert_allclose(told["cartesian_site_positions"][4], [2.82] * 3)
+    assert told["species_at_sites"][0] == "Na"
+    assert told["elements_ratios"] == [0.5, 0.5]
+    assert told["chemical_formula_descriptive"] == "NaCl"
+    assert told["chemical_formula_reduced"] == "ClNa"
+    assert told["structure_features"] == []
+
+
+def test_a_shared_site_is_one_species_with_several_symbols(client: TestClient) -> None:
+    told = entry(client, SHARED)["attributes"]
+    assert told["nsites"] == 8
+    species = {each["name"]: each for each in told["species"]}
+    mixed = species[told["species_at_sites"][0]]
+    assert dict(zip(mixed["chemical_symbols"], mixed["concentration"], strict=True)) == {"Fe": 0.6, "Mg": 0.4}
+    assert told["structure_features"] == ["disorder"]
+
+
+def test_what_is_missing_on_a_site_is_a_vacancy(client: TestClient) -> None:
+    told = entry(client, EMPTY)["attributes"]
+    half = next(each for each in told["species"] if "Li" in each["chemical_symbols"])
+    assert half["chemical_symbols"] == ["Li", "vacancy"]
+    assert half["concentration"] == [0.5, 0.5]
+
+
+def test_a_left_handed_cell_and_deuterium_are_served_as_they_were_analysed(client: TestClient) -> None:
+    left = entry(client, "left")["attributes"]
+    assert np.linalg.det(left["lattice_vectors"]) > 0
+    heavy = entry(client, "heavy")["attributes"]
+    assert heavy["elements"] == ["H", "Pd"]
+    assert set(heavy["species_at_sites"]) == {"H", "Pd"}
+
+
+def test_an_id_with_every_letter_is_found(client: TestClient) -> None:
+    assert entry(client, "a(b.c/d+%é")["id"] == "a(b.c/d+%é"
+
+
+def test_an_id_that_there_is_not_gives_null(client: TestClient) -> None:
+    answer = client.get("structures/nothing")
+    assert (answer.status_code, answer.json()["data"]) == (200, None)
+    assert answer.json()["meta"]["data_returned"] == 0
+    assert client.get("structures/" + quote("\x00", safe="")).status_code == 200
+
+
+def test_a_record_that_changed_since_has_no_cell(client: TestClient, store: Settings) -> None:
+    sources = connect(store)["sources"]
+    kept = sources.find_one({"_id": "t-4"})
+    assert kept is not None
+    try:
+        sources.update_one({"_id": "t-4"}, {"$set": {"content": b"{"}})
+        told = entry(client, "t-4")["attributes"]
+        assert told["nsites"] == 2
+        assert told["cartesian_site_positions"] is told["species"] is None
+    finally:
+        sources.replace_one({"_id": "t-4"}, kept)
+
+
+# Pages, fields, orders, versions
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "page_limit=3",
+        "page_limit=3&page_offset=1",
+        "page_limit=3&page_number=1",
+        "page_limit=3&sort=-nsites",
+        "page_limit=2&sort=_ionatlas_band_gap,-nsites",
+        "page_limit=4&sort=-_ionatlas_band_gap",
+        "page_limit=3&sort=last_modified",
+        "page_limit=3&sort=-id",
+    ],
+)
+def test_next_links_lead_through_everything_once(client: TestClient, start: str) -> None:
+    seen: list[str] = []
+    address: str | None = f"structures?{start}&filter=nelements>0"
+    while address is not None:
+        body = client.get(address).json()
+        seen += [each["id"] for each in body["data"]]
+        assert body["meta"]["more_data_available"] == (body["links"]["next"] is not None)
+        address = body["links"]["next"]
+        assert address is None or address.startswith("http://atlas.test/optimade/v1/structures?")
+    left_out = 1 if "offset" in start else 0
+    assert len(seen) == len(set(seen)) == len(everything(client)) - left_out
+
+
+def test_page_above_is_an_id(client: TestClient) -> None:
+    ids = sorted(everything(client))
+    body = ask(client, page_above=ids[3], page_limit=2).json()
+    assert [each["id"] for each in body["data"]] == ids[4:6]
+    assert ask(client, page_above="x", sort="nsites").status_code == 400
+
+
+def test_entries_are_sorted(client: TestClient) -> None:
+    rows = ask(client, sort="-nsites,id", page_limit=100, response_fields="nsites").json()["data"]
+    assert [(-each["attributes"]["nsites"], each["id"]) for each in rows] == sorted(
+        (-each["attributes"]["nsites"], each["id"]) for each in rows
+    )
+    assert ask(client, sort="last_modified").status_code == 200
+    assert ask(client, sort="elements").status_code == 400
+    assert ask(client, sort="last_modified,nsites").status_code == 400
+    assert ask(client, sort="_exmpl_a").json()["meta"]["warnings"]
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_what_has_no_value_comes_last(client: TestClient, sign: str) -> None:
+    gaps: list[float | None] = []
+    address: str | None = f"structures?sort={sign}_ionatlas_band_gap&page_limit=4&response_fields=_ionatlas_band_gap"
+    while address is not None:
+        body = client.get(address).json()
+        gaps += [each["attributes"]["_ionatlas_band_gap"] for each in body["data"]]
+        address = body["links"]["next"]
+        assert address is None or "page_cursor=" in address
+    known = [gap for gap in gaps if gap is not None]
+    assert known == sorted(known, reverse=bool(sign))
+    assert gaps == known + [None] * (len(gaps) - len(known))
+
+
+def test_a_cursor_goes_with_its_question_and_may_be_broken(client: TestClient) -> None:
+    following = ask(client, sort="nsites", page_limit=3).json()["links"]["next"]
+    assert client.get(following).status_code == 200
+    assert client.get(following.replace("sort=nsites", "sort=-nsites")).status_code == 400
+    assert client.get(following + "x").status_code == 400
+    assert client.get("structures?page_cursor=3").status_code == 400
+    warned = client.get(following + "&page_offset=3").json()["meta"]["warnings"]
+    assert "page_offset" in warned[0]["detail"]
+
+
+def test_response_fields_are_obeyed(client: TestClient) -> None:
+    body = ask(client, response_fields="nsites,elements,_exmpl_a").json()
+    assert all(set(each["attributes"]) == {"nsites", "elements", "_exmpl_a"} for each in body["data"])
+    assert body["data"][0]["attributes"]["_exmpl_a"] is None
+    single = client.get("structures/t-1?response_fields=nsites").json()["data"]
+    assert single == {"type": "structures", "id": "t-1", "attributes": {"nsites": 2}}
+
+
+def test_parameters_that_there_are_not(client: TestClient) -> None:
+    assert client.get("structures?filtre=nelements=2").status_code == 400
+    assert client.get("structures?_ionatlas_x=2").status_code == 400
+    assert client.get("structures?_exmpl_x=2").json()["meta"]["warnings"]
+    assert client.get("structures/t-1?whatever=2").status_code == 200
+    assert client.get("structures?response_format=xml").status_code == 400
+    assert client.get("structures?include=structures").status_code == 400
+    assert client.get("structures?include=references").status_code == 200
+    assert client.get("structures?email_address=nobody").status_code == 400
+    assert client.get("structures?email_address=someone@gmail.com").status_code == 200
+
+
+@pytest.mark.parametrize("version", ["", "v1/", "v1.2/", "v1.2.0/"])
+def test_every_version_of_the_base_url_answers(client: TestClient, version: str) -> None:
+    answer = client.get(f"http://atlas.test/optimade/{version}structures?filter=nelements=3")
+    assert [each["id"] for each in answer.json()["data"]] == [SHARED, "t-9"]
+    assert answer.json()["meta"]["query"]["representation"] == "/structures?filter=nelements=3"
+
+
+def test_other_versions_are_told_apart(client: TestClient) -> None:
+    for path in ("v2/info", "v123123/info", "v1.1/structures", "v0/"):
+        assert client.get(f"http://atlas.test/optimade/{path}").status_code == 553
+    assert client.get("http://atlas.test/optimade/versions").text == "version\n1"
+    assert client.get("versions").status_code == 404
+    assert client.get("info?api_hint=v2").status_code == 553
+    assert client.get("info?api_hint=v1.1").status_code == 200
+    assert client.get("info?api_hint=x").json()["meta"]["warnings"]
+    assert client.get("nothing").status_code == 404
+    assert client.post("structures").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("licences", "link", "listed"),
+    [
+        (["CC-BY-4.0"], "https://spdx.org/licenses/CC-BY-4.0", ["CC-BY-4.0"]),
+        (["https://example.org/terms"], "https://example.org/terms", None),
+        (["CC-BY-4.0", "CC0-1.0"], None, None),
+        (["CC-BY-4.0", None], None, None),
+        (["ask the authors"], None, None),
+        ([], None, None),
+    ],
+)
+def test_a_licence_is_promised_where_all_records_have_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, licences: list[str | None], link: str | None, listed: Any
+) -> None:
+    monkeypatch.setattr("api.optimade.collection.StructureCollection.licences", lambda _: licences)
+    told = client.get("info").json()["data"]["attributes"]
+    assert (told["license"], told["available_licenses"]) == (link, listed)
+
+
+def test_each_record_tells_its_licence(client: TestClient) -> None:
+    assert (
+        entry_with(client, SHARED, "_ionatlas_licence") != entry_with(client, "t-1", "_ionatlas_licence") == "CC-BY-4.0"
+    )
+
+
+def entry_with(client: TestClient, id_: str, name: str) -> Any:
+    return client.get(f"structures/{id_}?response_fields={name}").json()["data"]["attributes"][name]
+
+
+def test_behind_a_proxy_addresses_are_those_of_the_outside(store: Settings) -> None:
+    outside = store.model_copy(update={"public_url": "https://atlas.example.org/"})
+    app = FastAPI()
+    app.mount("/optimade", optimade_app(Service(connect(store), outside)))
+    client = TestClient(app, base_url="http://10.0.0.3/optimade/v1/")
+    following = client.get("structures?page_limit=1").json()["links"]["next"]
+    assert following.startswith("https://atlas.example.org/optimade/v1/structures?page_limit=1&page_above=")
+    versions = client.get("info").json()["data"]["attributes"]["available_api_versions"]
+    assert versions[0]["url"] == "https://atlas.example.org/optimade/v1"
+
+
+def test_links_can_be_asked_like_any_entries(client: TestClient) -> None:
+    assert len(client.get("links").json()["data"]) == 2
+    body = client.get("links", params={"filter": 'link_type = "root" AND NOT name CONTAINS "OPTIMADE"'}).json()
+    assert [each["id"] for each in body["data"]] == ["root"]
+    assert body["data"][0]["attributes"]["base_url"] == "http://atlas.test/optimade"
+    assert (body["meta"]["data_returned"], body["meta"]["data_available"]) == (1, 2)
+    assert client.get("links?filter=crazyfield=2").status_code == 400
+    assert client.get("links?filter=_exmpl_a=2").json()["data"] == []
+    first = client.get("links?page_limit=1").json()
+    assert client.get(first["links"]["next"]).json()["data"][0]["id"] == "optimade"
+    assert client.get('references?filter=doi="x"').json()["data"] == []
+    assert client.get("references/x").json()["data"] is None
+
+
+def test_scripts_of_other_sites_may_read(client: TestClient) -> None:
+    answer = client.get("info", headers={"Origin": "https://elsewhere.example"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["content-type"] == "application/vnd.api+json"
+
+
+def test_warnings_of_one_request_are_not_in_the_next_answer(client: TestClient) -> None:
+    assert "warnings" in ask(client, "_exmpl_a = 1").json()["meta"]
+    assert "warnings" not in ask(client, "nelements = 1").json()["meta"]
+
+
+def test_settings_of_the_reference_server_change_nothing(store: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTIMADE_PAGE_LIMIT", "3")
+    monkeypatch.setenv("OPTIMADE_DEBUG", "true")
+    client = TestClient(optimade_app(Service(connect(store), store)))
+    assert len(client.get("/v1/structures").json()["data"]) > 3
+
+
+def test_a_server_that_is_gone_is_said_plainly(store: Settings) -> None:
+    class Gone:
+        def call(self, _: Any) -> Any:
+            from store.errors import ServerUnavailable
+
+            raise ServerUnavailable("Nobody answers at the address.", mend="ionatlas db start")
+
+    client = TestClient(optimade_app(Gone()))  # type: ignore[arg-type]
+    answer = client.get("/v1/structures")
+    assert answer.status_code == 503
+    assert "ionatlas db" not in answer.text
+    ErrorResponse(**answer.json())
