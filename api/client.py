@@ -1,46 +1,58 @@
-"""The Python face: :class:`Atlas`, tables as pandas, crystals as pymatgen."""
+"""The Python face: :class:`Atlas`, tables as pandas, crystals as pymatgen, from this machine's store or a server."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from api.remote.frames import bucket_frame, to_frame
+from api.remote.owner import Owner
 from store.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     import pandas as pd
     from pymatgen.core.structure import Structure
-    from pymongo.database import Database
 
     from api.channels.report import ChannelReport
     from api.inverse.report import InverseReport
     from api.migration.report import MigrationReport
     from api.prediction.report import StructurePrediction
+    from api.remote.protocol import Backend
+    from api.remote.reports import RemoteChannels, RemoteInverse, RemoteMigration, RemotePrediction
     from api.results import Lineage, QueryResult, StoreStatus
-    from api.service import Service, StructureKind
-    from builders.engine.run import Progress, RunSummary
+    from api.service import StructureKind
     from store.crystal import Crystal
-    from store.ingest.ingest import IngestReport
-    from store.settings import Settings
+
+__all__ = ["Atlas", "to_frame"]
+
+PAGE: Final = 1000
+"""Rows of a page where none are named."""
 
 
-class Atlas:
-    """A store of materials, opened.
+class Atlas(Owner):
+    """A store of materials: this machine's, or one that a server offers.
 
-    The connection is made at the first question. Without an address and without ``IONATLAS_MONGODB_URI`` that is a
-    private server, which is started when it does not run.
+    The connection is made at the first question. Without an address and without ``IONATLAS_MONGODB_URI`` the store is that of
+    a private MongoDB server, which is started when it does not run.
 
     Parameters
     ----------
     uri : str, optional
-        Address of a MongoDB server; by default what the settings say.
+        Address of an ionatlas server (``https://host``), or of a MongoDB server (``mongodb://host``); by default what the
+        settings say.
     database : str, optional
-        Name of the database.
+        Name of the MongoDB database.
     home : str or pathlib.Path, optional
-        Folder of the private server and of the indexes.
+        Folder of the private MongoDB server and of the indexes.
+    api_key : str, optional
+        For an ionatlas server; by default the variable ``IONATLAS_API_KEY``. It is sent to that server alone and stands in no
+        message.
+    cache : str or pathlib.Path, optional
+        For an ionatlas server: a folder in which its answers are kept. They are asked for again only if they changed, and
+        given with a warning where the server cannot be reached.
 
     Examples
     --------
@@ -48,12 +60,33 @@ class Atlas:
     ...     table = atlas.query('elements HAS "Li" AND band_gap > 3', sort="energy_above_hull")
     ...     table.attrs["units"]["band_gap"]
     'eV'
+    >>> Atlas("https://atlas.example.org", api_key="ia_...")                    # doctest: +SKIP
+    Atlas('https://atlas.example.org')
     """
 
-    def __init__(self, uri: str | None = None, *, database: str | None = None, home: str | Path | None = None) -> None:
-        self._given = {"mongodb_uri": uri, "database": database, "home": home}
-        self._settings: Settings | None = None
-        self._service: Service | None = None
+    def __init__(
+        self,
+        uri: str | None = None,
+        *,
+        database: str | None = None,
+        home: str | Path | None = None,
+        api_key: str | None = None,
+        cache: str | Path | None = None,
+    ) -> None:
+        if uri is not None and uri.lower().startswith(("http://", "https://")):
+            _none_of(uri, database=database, home=home)
+            from api.remote.server import ServerBackend
+
+            self._backend: Backend = ServerBackend(uri, api_key=api_key, cache=cache)
+        else:
+            if api_key is not None or cache is not None:
+                raise UsageError(
+                    "api_key and cache are for an ionatlas server.",
+                    mend='Atlas("https://host", api_key=..., cache=...)',
+                )
+            from api.remote.local import LocalBackend
+
+            self._backend = LocalBackend({"mongodb_uri": uri, "database": database, "home": home})
 
     def __enter__(self) -> Self:
         return self
@@ -62,33 +95,11 @@ class Atlas:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Atlas(database={self.settings.database!r}, home={str(self.settings.home)!r})"
-
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        if self._settings is None:
-            self._settings = _settings({name: value for name, value in self._given.items() if value is not None})
-        return self._settings
-
-    @property
-    def service(self) -> Service:
-        """The service behind this face; it answers with plain rows."""
-        if self._service is None:
-            from api.service import Service
-            from store.connection import connect
-
-            self._service = Service(connect(self.settings), self.settings)
-        return self._service
-
-    @property
-    def database(self) -> Database[dict[str, Any]]:
-        """The MongoDB database itself."""
-        return self.service.database
+        return f"Atlas({self._backend.describe()})"
 
     def close(self) -> None:
-        """Let the connection go; the next question opens it again. The private server runs on."""
-        self._service = None
+        """Let connections go; the next question opens them again. A private MongoDB server runs on."""
+        self._backend.close()
 
     def query(
         self,
@@ -99,6 +110,8 @@ class Atlas:
         limit: int | None = 100,
         skip: int = 0,
         include_duplicates: bool = True,
+        count: bool = False,
+        after: str | None = None,
     ) -> pd.DataFrame:
         """Find materials by their properties.
 
@@ -108,13 +121,127 @@ class Atlas:
         -------
         pandas.DataFrame
             One row a material. ``attrs``: ``units`` and ``meanings`` by column, ``more`` whether further materials match,
-            ``total`` their number where it is known.
+            ``total`` their number where it is known, ``next`` what to give as ``after`` for the rows behind these.
         """
-        return to_frame(
-            self.service.query(
-                filter, fields=fields, sort=sort, limit=limit, skip=skip, include_duplicates=include_duplicates
-            )
-        )
+        return to_frame(self._query(filter, fields, sort, limit, skip, include_duplicates, count, after))
+
+    def pages(
+        self,
+        filter: str | None = None,
+        *,
+        fields: Sequence[str] | str | None = None,
+        sort: str | None = None,
+        size: int = PAGE,
+        include_duplicates: bool = True,
+    ) -> Iterator[pd.DataFrame]:
+        """Yield all materials that match a filter, page by page; a page is asked for when it is reached.
+
+        Pages go on behind the last row of the one before: what is written in between moves no row from page to page.
+
+        Parameters
+        ----------
+        filter, fields, sort, include_duplicates
+            As in :meth:`query`.
+        size : int
+            Rows a page.
+
+        Yields
+        ------
+        pandas.DataFrame
+        """
+        for result in self._pages(filter, fields, sort, size, include_duplicates):
+            yield to_frame(result)
+
+    def rows(
+        self,
+        filter: str | None = None,
+        *,
+        fields: Sequence[str] | str | None = None,
+        sort: str | None = None,
+        include_duplicates: bool = True,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield all materials that match a filter, one dictionary each, as :meth:`pages` reads them."""
+        for result in self._pages(filter, fields, sort, PAGE, include_duplicates):
+            yield from result.rows
+
+    def get(self, id: str, fields: Sequence[str] | str | None = None) -> dict[str, Any]:
+        """Return one material: what is known of it, or the fields that are named (None where unknown).
+
+        Raises
+        ------
+        UnknownId
+            There is no such material; the message names near ids.
+        """
+        row = self._backend.get(id, fields)
+        return row if fields is not None else {name: value for name, value in row.items() if value not in (None, [])}
+
+    def get_many(self, ids: Sequence[str], fields: Sequence[str] | str | None = None) -> pd.DataFrame:
+        """Return some materials in the order of their ids; ``attrs["missing"]`` names those that are not there."""
+        found = self._backend.get_many(list(ids), fields)
+        frame = to_frame(found)
+        frame.attrs["missing"] = list(found.missing)
+        return frame
+
+    def aggregate(
+        self,
+        filter: str | None = None,
+        *,
+        group_by: str | Sequence[str] | None = None,
+        histogram: str | None = None,
+        bins: int | Sequence[float] | None = None,
+        value: str | None = None,
+        top: int = 50,
+    ) -> pd.DataFrame:
+        """Count the materials that match a filter: all, by the values of fields, or by intervals of a number.
+
+        Parameters are those of :meth:`api.service.Service.aggregate`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a group (a column a field) or an interval (``low``, ``high``), with ``count``, and with ``value`` its
+            ``minimum``, ``maximum`` and ``mean``. ``attrs``: ``kind``, ``total`` of all that match, ``unknown`` of them without
+            the field, ``units``.
+        """
+        options = {"group_by": group_by, "histogram": histogram, "bins": bins, "value": value, "top": top}
+        return bucket_frame(self._backend.aggregate(filter, **options))
+
+    def export(
+        self,
+        filter: str | None = None,
+        *,
+        to: str | Path | None = None,
+        fields: Sequence[str] | str | None = "all",
+        format: str | None = None,
+        limit: int | None = None,
+    ) -> Path | Iterable[bytes]:
+        """Write all materials that match a filter to a file, or stream them.
+
+        Parameters
+        ----------
+        filter, fields
+            As in :meth:`query`; all fields by default.
+        to : str or pathlib.Path, optional
+            The file, which is there whole or not at all; without it the bytes are given one piece after another.
+        format : {"jsonl", "csv", "parquet"}, optional
+            By default what the file's name ends with, or JSON Lines.
+        limit : int, optional
+            Most rows.
+
+        Returns
+        -------
+        pathlib.Path or iterable of bytes
+        """
+        ending = "" if to is None else Path(to).suffix.lstrip(".").lower()
+        chosen = format or (ending if ending in ("jsonl", "csv", "parquet") else "jsonl")
+        stream = self._backend.export(filter, fields=fields, format=chosen, limit=limit)
+        if to is None:
+            return stream
+        from api.whole_files import written_whole
+
+        with written_whole(Path(to)) as part, part.open("wb") as file:
+            file.writelines(stream)
+        return Path(to)
 
     def similar(
         self,
@@ -126,40 +253,35 @@ class Atlas:
         fields: Sequence[str] | str | None = None,
     ) -> pd.DataFrame:
         """Find the materials most like a material or a formula, nearest first (see :meth:`api.service.Service.similar`)."""
-        return to_frame(self.service.similar(id_or_formula, k, by=by, filter=filter, fields=fields))
+        return to_frame(self._backend.similar(id_or_formula, k, by, filter, fields))
 
     def structure(self, id: str, kind: StructureKind = "standard") -> Structure:
         """Return the crystal of a material: its ``standard`` or ``primitive`` cell, or the record as ``given``."""
-        return self.service.structure(id, kind).to_pymatgen()
+        return self._backend.structure(id, kind).to_pymatgen()
 
     def channels(
         self, source: str | Path | Crystal | Structure, ion: str | None = None, *, threshold: float | None = None
-    ) -> ChannelReport:
+    ) -> ChannelReport | RemoteChannels:
         """Find the voids and channels that a material offers an ion (see :func:`api.channels.channels`)."""
-        from api.channels import channels
+        return self._backend.channels(source, ion, threshold)
 
-        # A file needs no store: the connection is made where an id is looked up.
-        return channels(source, ion, threshold=threshold, service=lambda: self.service)
-
-    def migration_energy(self, source: str | Path | Crystal | Structure, ion: str | None = None) -> MigrationReport:
+    def migration_energy(
+        self, source: str | Path | Crystal | Structure, ion: str | None = None
+    ) -> MigrationReport | RemoteMigration:
         """Predict what it costs an ion to cross a material (see :func:`api.migration.migration_energy`)."""
-        from api.migration import migration_energy
-
-        return migration_energy(source, ion, service=lambda: self.service)
+        return self._backend.migration_energy(source, ion)
 
     def predict_structure(
         self, formula: str | Mapping[str, float], top: int = 10, **options: Any
-    ) -> StructurePrediction:
+    ) -> StructurePrediction | RemotePrediction:
         """Predict which crystal structures a composition may take (see :func:`api.prediction.predict_structure`)."""
-        from api.prediction import predict_structure
+        return self._backend.predict_structure(formula, top, **options)
 
-        return predict_structure(formula, top, **options, service=lambda: self.service)
-
-    def inverse(self, source: str | Path | Crystal | Structure, k: int = 20, **options: Any) -> InverseReport:
+    def inverse(
+        self, source: str | Path | Crystal | Structure, k: int = 20, **options: Any
+    ) -> InverseReport | RemoteInverse:
         """Find compositions that could take a structure (see :func:`api.inverse.inverse`)."""
-        from api.inverse import inverse
-
-        return inverse(source, k, **options, service=lambda: self.service)
+        return self._backend.inverse(source, k, **options)
 
     def barriers(
         self,
@@ -173,151 +295,65 @@ class Atlas:
         sort: str = "barrier",
         limit: int | None = None,
     ) -> pd.DataFrame:
-        """Find computed migration barriers (see :func:`api.barriers.find_barriers`)."""
-        from api.barriers import Wanted, find_barriers
+        """Find computed migration barriers (see :func:`api.barriers.find_barriers`); of this machine's store."""
+        from api.barriers import Wanted
 
-        wanted = Wanted(ion, material, framework, below, above, dft)
-        return to_frame(find_barriers(self.service, wanted, sort=sort, limit=limit))
+        return to_frame(self._backend.barriers(Wanted(ion, material, framework, below, above, dft), sort, limit))
 
     def show(self, id: str) -> dict[str, Any]:
         """Collect all documents about a material (see :meth:`api.service.Service.show`)."""
-        return self.service.show(id)
+        return self._backend.show(id)
 
     def why(self, id: str, field: str) -> Lineage:
         """Tell where a value comes from, back to the file it was read from."""
-        return self.service.why(id, field)
+        return self._backend.why(id, field)
 
     def status(self) -> StoreStatus:
         """Tell what is in the store, how the last builds ended, how the indexes stand."""
-        return self.service.status()
+        return self._backend.status()
 
     def fields(self) -> pd.DataFrame:
         """List the fields that can be asked for, with unit, type, meaning and source."""
         import pandas as pd
 
-        from store.fields import candidate_fields
-
         names = ("name", "unit", "type", "meaning", "source", "sortable", "indexed")
-        rows = [{name: getattr(field, name) for name in names} for field in candidate_fields()]
-        return pd.DataFrame(rows).set_index("name")
+        rows = [{name: getattr(field, name) for name in names} for field in self._backend.fields()]
+        return pd.DataFrame(rows, columns=list(names)).set_index("name")
 
-    def ingest(
+    def _query(
         self,
-        source: str | Path,
-        *,
-        provider: str | None = None,
-        licence: str | None = None,
-        progress: Callable[[int, int | None], None] | None = None,
-    ) -> IngestReport:
-        """Take records in, exactly as they are (see :func:`api.work.ingest_source`)."""
-        from api.work import ingest_source
+        filter: str | None,
+        fields: Sequence[str] | str | None,
+        sort: str | None,
+        limit: int | None,
+        skip: int,
+        include_duplicates: bool,
+        count: bool,
+        after: str | None,
+    ) -> QueryResult:
+        from api.remote.protocol import Query
 
-        return ingest_source(self.database, source, provider=provider, licence=licence, progress=progress)
+        return self._backend.query(Query(filter, fields, sort, limit, skip, include_duplicates, count, after))
 
-    def build(
+    def _pages(
         self,
-        names: Sequence[str] | None = None,
-        *,
-        workers: int | None = None,
-        cluster: str | None = None,
-        retry_failed: bool = False,
-        allow_orphans: bool = False,
-        limit: int | None = None,
-        wait: float = 0.0,
-        query: str | None = None,
-        ions: Sequence[str] | None = None,
-        insert: Sequence[str] | None = None,
-        progress: Progress | None = None,
-    ) -> list[RunSummary]:
-        """Build what is missing or stale.
-
-        Worker processes are spawned: in a script, call this below ``if __name__ == "__main__":``.
-
-        Parameters
-        ----------
-        names : list of str, optional
-            Builders and indexes; all by default.
-        workers : int, optional
-            Processes; one a core by default.
-        cluster : str, optional
-            Address of a dask scheduler, or ``local:N``.
-        retry_failed, allow_orphans : bool
-        limit : int, optional
-            Most documents a builder.
-        wait : float
-            Seconds to wait for another build.
-        query : str, optional
-            Only what depends on the structures that match this filter.
-        ions : list of str, optional
-            Only the channels of these ions.
-        insert : list of str, optional
-            Channels of these ions in what ``query`` names, as hosts that hold none of them.
-        progress : builders.engine.run.Progress, optional
-
-        Returns
-        -------
-        list of builders.engine.run.RunSummary
-            Look at ``failed`` and ``refused``: failed items are recorded and raise nothing here.
-        """
-        from api.builds import matching_materials, run_builds
-        from api.work import build_options
-
-        materials = None if query is None else matching_materials(self.database, query)
-        options = build_options(
-            self.settings,
-            workers=workers,
-            cluster=cluster,
-            retry_failed=retry_failed,
-            allow_orphans=allow_orphans,
-            limit=limit,
-            wait=wait,
-            ions=ions,
-            insert=insert,
-            materials=materials,
-        )
-        return run_builds(self.database, self.settings, names, options, progress)
+        filter: str | None,
+        fields: Sequence[str] | str | None,
+        sort: str | None,
+        size: int,
+        include_duplicates: bool,
+    ) -> Iterator[QueryResult]:
+        after: str | None = None
+        while True:
+            result = self._query(filter, fields, sort, size, 0, include_duplicates, False, after)
+            if result.rows or after is None:
+                yield result
+            after = result.next
+            if after is None:
+                return
 
 
-def to_frame(result: QueryResult) -> pd.DataFrame:
-    """Make a DataFrame of an answer; units and meanings stand in ``attrs``.
-
-    Examples
-    --------
-    >>> from api.results import QueryResult
-    >>> from store.fields import FIELDS
-    >>> frame = to_frame(QueryResult([{"density": 5.3}], [FIELDS["density"]], 1, False, 0.0))
-    >>> frame.attrs["units"]
-    {'density': 'g/cm^3'}
-    """
-    import pandas as pd
-
-    names = [field.name for field in result.fields]
-    frame = pd.DataFrame(result.rows, columns=names)
-    for field in result.fields:
-        # A column of a type of its own even where every value is unknown, or there is no row.
-        kind = {"integer": "Int64", "float": "float64", "boolean": "boolean"}.get(field.type)
-        if kind is not None:
-            frame[field.name] = frame[field.name].astype(kind)
-    frame.attrs["units"] = {field.name: field.unit for field in result.fields if field.unit}
-    frame.attrs["meanings"] = {field.name: field.meaning for field in result.fields}
-    frame.attrs["more"] = result.more
-    frame.attrs["total"] = result.total
-    if result.note:
-        frame.attrs["note"] = result.note
-    return frame
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    from pydantic import ValidationError
-
-    from store.settings import Settings, load_settings
-
-    load_settings()  # the environment's own faults, told by their variables' names
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = {"mongodb_uri": "uri"}.get(str(first["loc"][0]), str(first["loc"][0]))
-        raise UsageError(
-            f"Atlas cannot use {name}={first.get('input')!r}: {first['msg']}.", mend="give a value that fits"
-        ) from None
+def _none_of(uri: str, **given: object) -> None:
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise UsageError(f"{uri} is a server, which has its own {' and '.join(named)}.", mend="leave them out")
