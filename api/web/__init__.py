@@ -1,0 +1,1 @@
+"""The web pages: server-rendered, usable without JavaScript, under a strict Content-Security-Policy."""

@@ -1,0 +1,1 @@
+"""The page of one material, and what belongs to it."""

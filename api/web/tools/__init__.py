@@ -1,0 +1,1 @@
+"""Pages with forms: a formula or a crystal in, an answer out."""
