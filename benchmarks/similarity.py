@@ -1,6 +1,8 @@
 """Exact similarity search and index snapshots at 147,000 x 290, against plain NumPy, SciPy and FAISS alone.
 
-    python benchmarks/similarity.py [--rows 147033]
+    python benchmarks/similarity.py [--rows 147033] [--store]
+
+With ``--store`` the indexes of the store that the settings name are asked too, beside FAISS alone on the same vectors.
 
 No data folder is needed: the vectors are embeddings of random compositions, and, as the worst case, random numbers that differ
 in all directions alike. One in ten equals another, as those of polymorphs do.
@@ -85,6 +87,27 @@ def peers(vectors: np.ndarray, queries: np.ndarray) -> dict[str, list[float]]:
     }
 
 
+def stored(name: str) -> dict[str, Any]:
+    """An index of the store, by id, and FAISS's flat index on its vectors; seconds."""
+    import faiss
+
+    from indexes.registry import similarity_index
+    from store.settings import load_settings
+
+    index = similarity_index(name, load_settings())
+    current = index._current().index
+    vectors = np.array(current._rows())
+    asked = np.random.default_rng(3).choice(current.ids(), 104).tolist()
+    times = [seconds(index.similar, identifier, K) for identifier in asked]
+    flat = faiss.IndexFlatIP if current.metric == "inner_product" else faiss.IndexFlatL2
+    alone = flat(vectors.shape[1])
+    alone.add(vectors)
+    faiss.omp_set_num_threads(1)
+    peer = [seconds(alone.search, current.vector(identifier)[None], K) for identifier in asked]
+    kept = current._projection.index.d if current._projection else None
+    return {"rows": len(vectors), "dimension": vectors.shape[1], "kept": kept, "ours_s": times[4:], "faiss_s": peer[4:]}
+
+
 def milliseconds(times: list[float]) -> str:
     """Median and 95th percentile, to print."""
     ordered = sorted(times)
@@ -95,7 +118,9 @@ def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--rows", type=int, default=147_033)
-    count = parser.parse_args().rows
+    parser.add_argument("--store", action="store_true", help="ask the indexes of the store too")
+    arguments = parser.parse_args()
+    count = arguments.rows
     import faiss
 
     from indexes.faiss_flat import FaissFlat
@@ -134,6 +159,15 @@ def main() -> None:
     values["similar_s"], values["similar_half_allowed_s"], values["peers_s"] = by_id, filtered, others
     values["similar_worst_s"] = hard
     ratio = statistics.median(others[FAISS_ALONE]) / statistics.median(by_id)
+    values["stored"] = {name: stored(name) for name in ("composition", "structure", "learned") if arguments.store}
+    rows_of_store = [
+        (
+            f"stored index {name}: {each['rows']:,} x {each['dimension']}, {each['kept']} kept",
+            milliseconds(each["ours_s"]),
+            f"FAISS alone {milliseconds(each['faiss_s'])}",
+        )
+        for name, each in values["stored"].items()
+    ]
     report(
         "similarity",
         [
@@ -151,6 +185,7 @@ def main() -> None:
             ("  among an allowed half", milliseconds(filtered), ""),
             ("  vectors that differ in all directions alike", milliseconds(hard), ""),
             *((f"  peer: {name}", milliseconds(times), "") for name, times in others.items()),
+            *rows_of_store,
         ],
         values,
     )

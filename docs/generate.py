@@ -1,6 +1,6 @@
-"""Write the reference pages from the code they describe: fields, collections, commands, settings, exit codes.
+"""Write the reference pages from the code they describe: fields, collections, commands, settings, endpoints, exit codes.
 
-python docs/generate.py            # write docs/reference/*.md
+python docs/generate.py            # write docs/reference/*.md and docs/openapi.json
 python docs/generate.py --check    # exit 1 if a page is not what the code says
 """
 
@@ -151,6 +151,58 @@ def settings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def endpoints_page() -> str:
+    """The REST interface."""
+    import json
+
+    from api.rest.openapi import openapi_text
+
+    lines = [
+        "# Endpoints",
+        "",
+        "What `ionatlas serve` answers over HTTP. The same for machines: [openapi.json](../openapi.json), and `/openapi.json` of a",
+        "server. OPTIMADE stands at `/optimade` ([optimade.md](../optimade.md)), the pages at `/` ([web.md](../web.md)).",
+    ]
+    document = json.loads(openapi_text())
+    lines += [
+        "",
+        "Problems are `application/problem+json` (RFC 9457) with `detail`, `mend` and, for filters, `where`.",
+        "",
+    ]
+    lines += ["| status | problem |", "|---|---|"]
+    problems = document["components"]["responses"]
+    lines += [f"| {name.removeprefix('Problem')} | {told['description']} |" for name, told in problems.items()]
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            lines += ["", f"## `{method.upper()} {path}`", "", told["summary"].rstrip(".") + "."]
+            if told.get("description"):
+                lines += ["", told["description"].strip()]
+            rows = [
+                (each["name"], each["in"], each.get("description", ""), each.get("schema", {}))
+                for each in told.get("parameters", [])
+                if each["in"] in ("path", "query")
+            ]
+            for kind, body in told.get("requestBody", {}).get("content", {}).items():
+                name = body["schema"].get("$ref", "").rsplit("/", 1)[-1]
+                schema = document["components"]["schemas"].get(name, body["schema"])
+                rows += [(key, kind, each.get("description", ""), each) for key, each in schema["properties"].items()]
+            if rows:
+                lines += ["", "| parameter | in | meaning | default |", "|---|---|---|---|"]
+            for name, where, meaning, schema in rows:
+                default = "" if schema.get("default") is None else f"`{json.dumps(schema['default'])}`"
+                lines.append(
+                    f"| `{name}` | {where} | {' '.join(meaning.split()).replace('|', chr(92) + '|')} | {default} |"
+                )
+            good = [
+                f"{code} ({answer['description']})"
+                for code, answer in told["responses"].items()
+                if "$ref" not in answer
+            ]
+            bad = [code for code, answer in told["responses"].items() if "$ref" in answer]
+            lines += ["", f"Answers: {', '.join(good)}. Problems: {', '.join(bad) or 'none'}."]
+    return "\n".join(lines) + "\n"
+
+
 def errors_page() -> str:
     """The tree of errors."""
     from store import errors
@@ -163,8 +215,17 @@ PAGES = {
     "collections": collections_page,
     "commands": commands_page,
     "settings": settings_page,
+    "endpoints": endpoints_page,
     "errors": errors_page,
 }
+
+
+def _files() -> dict[Path, str]:
+    """Every file that is made from the code, with what should stand in it."""
+    from api.rest.openapi import openapi_text
+
+    made = {FOLDER / f"{name}.md": HEAD + make() for name, make in PAGES.items()}
+    return {**made, FOLDER.parent / "openapi.json": openapi_text()}
 
 
 def main() -> int:
@@ -174,8 +235,7 @@ def main() -> int:
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     behind = []
-    for name, make in PAGES.items():
-        path, text = FOLDER / f"{name}.md", HEAD + make()
+    for path, text in _files().items():
         if arguments.check:
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 behind.append(path.name)

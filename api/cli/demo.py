@@ -42,8 +42,10 @@ def demo(
         _barriers()
         _conductivity(folder)
         _structures(folder)
+        _conditions()
         _change_one()
         _draw(folder)
+        _serve(folder)
     finally:
         from store.connection import close_connections
 
@@ -162,6 +164,24 @@ def _structures(folder: Path) -> None:
     _run("similar", _olivine(), "--by", "structure", "-k", "6", "--fields", "name,formula,space_group_symbol")
 
 
+def _conditions() -> None:
+    _say(
+        "9. A question with units and with similarity as one of its conditions: light minerals arranged like LiFePO4, "
+        "without lithium."
+    )
+    wanted = f'SIMILAR TO "{_olivine()}" BY structure AND density < 4000 kg/m^3 AND NOT elements HAS "Li"'
+    _run("query", wanted, "--fields", "name,formula,space_group_symbol,density", "--limit", "6")
+    _say("   And a count: into which crystal systems do minerals with lithium fall, and how dense are they?")
+    _run("aggregate", 'elements HAS "Li"', "--by", "crystal_system", "--value", "density")
+
+
+def _serve(folder: Path) -> None:
+    from api.cli.demo_served import show_served
+
+    _say("12. The same store over HTTP: from Python anywhere, by OPTIMADE, and as pages.")
+    show_served(folder, _olivine())
+
+
 def _olivine() -> str:
     return _first({"formula": "LiFePO4", "is_ordered": True})
 
@@ -187,7 +207,7 @@ def _change_one() -> None:
 
     database = connect(load_settings())
     _say(
-        f"9. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
+        f"10. An incremental rebuild: one {CHANGED} is given again with a cell 1 % longer along a. What is stale, and why?"
     )
     key = _give_changed(database)
     _run("build", "--explain", "--ion", "Li", "--ion", "Na")
@@ -226,7 +246,7 @@ def _give_changed(database: Database[dict[str, Any]]) -> str:
 
 
 def _draw(folder: Path) -> None:
-    _say("10. Pictures.")
+    _say("11. Pictures.")
     from store.connection import connect
     from store.settings import load_settings
 

@@ -28,6 +28,8 @@ COMMANDS = (
     "status",
     "query",
     "similar",
+    "aggregate",
+    "export",
     "show",
     "barriers",
     "why",
@@ -43,6 +45,8 @@ COMMANDS = (
     "picture",
     "reproduce",
     "db",
+    "serve",
+    "key",
     "demo",
 )
 
@@ -75,23 +79,23 @@ def test_every_command_has_help(name: str) -> None:
     assert "Usage:" in result.stdout
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy() -> None:
+    """What takes long to import stands inside the functions that need it: help comes at once."""
+    heavy = (
+        "pymatgen pandas pymongo mongoengine faiss matplotlib optimade maggma numpy rich scipy sklearn torch fastapi starlette "
+        "uvicorn httpx pint pyarrow plotly lightgbm"
+    )
     code = (
-        "import sys\n"
+        "import sys, contextlib\n"
         "from api.cli.main import app\n"
-        "heavy = ['pymatgen', 'pandas', 'pymongo', 'mongoengine', 'faiss', 'matplotlib', 'optimade', 'maggma', 'numpy', 'rich']\n"
-        "print([name for name in heavy if name in sys.modules])"
+        "with contextlib.suppress(SystemExit):\n"
+        "    app(['--help'])\n"
+        f"print('loaded:', [name for name in {heavy.split()} if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True
     )
-    assert done.stdout.strip() == "[]"
-    took = []
-    for _ in range(3):
-        started = time.perf_counter()
-        assert process("--help").returncode == 0
-        took.append(time.perf_counter() - started)
-    assert min(took) < 0.5
+    assert done.stdout.strip().endswith("loaded: []"), done.stdout
 
 
 def test_version() -> None:
