@@ -7,12 +7,17 @@
     │   ├── FilterError               2   a filter that cannot be understood (position and nearest names given)
     │   │   └── UnknownField          2
     │   ├── UnknownId                 2   no such document
+    │   ├── NotAsked                  2   a request over HTTP that cannot be understood (api/rest/problems.py)
+    │   ├── TooMuch                   2   a body that is larger than may be sent (api/rest/problems.py)
+    │   ├── SandboxLimit              2   a computation on a given file took too much time or memory (api/sandbox.py)
+    │   ├── SandboxBusy               2   enough is being computed; try again (api/sandbox.py)
     │   └── MissingExtra              2   an optional package is needed (names the pip command)
     ├── DatabaseError                 3
     │   ├── ServerUnavailable         3   nobody answers at the URI
     │   ├── ServerStartError          3   the private mongod could not be started
     │   ├── DataFolderError           3   data folder read-only, full or not ours
     │   ├── SchemaError               3   a document breaks its collection's schema
+    │   ├── QueryTimeout              3   a query took longer than it may (api/rest/service.py)
     │   └── ArraysDamaged             3   packed arrays of a document that cannot be read back
     ├── BuildError                    5
     │   ├── BuildRunning              4   another build holds the lease
