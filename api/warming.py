@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 GROUPED: Final = ("crystal_system", "nelements", "elements", "li_channel_dimension")
 COUNTED: Final = ("energy_above_hull", "band_gap", "density")
-INDEXES: Final = ("composition", "structure")
+INDEXES: Final = ("composition", "structure", "learned")
 
 
 def warm(service: Service) -> None:
@@ -25,4 +25,4 @@ def warm(service: Service) -> None:
             service.aggregate(histogram=field)
     for name in INDEXES:
         with contextlib.suppress(IonatlasError):
-            len(service.index(name))
+            service.index(name).prepare()

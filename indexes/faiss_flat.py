@@ -152,6 +152,10 @@ class FaissFlat:
         self._rows()[[self._slot[identifier] for identifier in ids]] = rows
         self._changed(rows)
 
+    def prepare(self) -> None:
+        """Make the projection now; else the third query does."""
+        self._projected(_BEFORE + 1)
+
     def search(self, queries: ArrayLike, k: int, *, allowed_ids: Collection[str] | None = None) -> Neighbours:
         """Find the k nearest of each query (:meth:`indexes.vector.VectorIndex.search`)."""
         check_k(k)

@@ -129,6 +129,15 @@ class SimilarityIndex:
         """Search for many vectors at once, shape=(n_queries, dimension)."""
         return self._current().index.search(queries, k, allowed_ids=allowed_ids)
 
+    def prepare(self) -> None:
+        """Load the vectors and what makes searches quick, so that the first questions do not wait for it.
+
+        Raises
+        ------
+        SnapshotMissing, SnapshotDamaged
+        """
+        self._current().index.prepare()
+
     def refresh(self) -> bool:
         """Load the current snapshot if it is another one than the loaded; return whether it was.
 

@@ -32,11 +32,10 @@ def create(
 ) -> None:
     """Make a key and print its token: now, and never again.
 
-    Examples
-    --------
+    \b
     ionatlas key create 'Ann, notebook'
     ionatlas key create dashboard --scope read --days 30
-    """
+    """  # noqa: D301  (\\b keeps the lines of the examples)
     from api.cli.output import message, to_json
     from api.keys import create_key
     from store.connection import connect

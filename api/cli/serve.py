@@ -44,12 +44,11 @@ def serve(
 
     Nothing can be written over HTTP. What is not said here is read from the settings (IONATLAS_SERVE_PORT and so on).
 
-    Examples
-    --------
+    \b
     ionatlas serve
     ionatlas serve --port 9000 --workers 2
     ionatlas serve --host 0.0.0.0 --public-url https://atlas.example.org --anonymous none
-    """
+    """  # noqa: D301  (\\b keeps the lines of the examples)
     given = {
         "SERVE_HOST": host,
         "SERVE_PORT": port,
@@ -85,7 +84,7 @@ def run(settings: Settings, options: ServeOptions, *, quiet: bool) -> None:
     import uvicorn
 
     uvicorn.run(
-        "api.rest.app:create_app",
+        "api.rest.app:served_app",
         factory=True,
         host=options.host,
         port=options.port,

@@ -76,10 +76,18 @@ def create_app(settings: Settings | None = None, options: ServeOptions | None = 
     )
     app.state.settings, app.state.options = settings, options
     app.state.service, app.state.sandbox = service, sandbox
+    app.state.warm = False
     _add_rest(app, Hub(service, sandbox, options))
     _add_faces(app)
     _add_errors(app)
     _add_guard(app)
+    return app
+
+
+def served_app() -> FastAPI:
+    """Make the application as ``ionatlas serve`` runs it: what first questions would wait for is loaded at its start."""
+    app = create_app()
+    app.state.warm = True
     return app
 
 
@@ -191,5 +199,7 @@ def _health(hub: Hub) -> Any:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     threading.Thread(target=app.state.sandbox.warm, name="sandbox warming", daemon=True).start()
+    if app.state.warm:
+        threading.Thread(target=app.state.service.warm, name="warming", daemon=True).start()
     yield
     app.state.sandbox.close()

@@ -87,3 +87,10 @@ def test_it_is_not_made_for_a_single_question(monkeypatch: pytest.MonkeyPatch) -
     for _ in range(5):
         index.search(np.ones(60), 3)
     assert made == [ROWS]  # once, also when it was found useless
+
+
+def test_it_can_be_made_before_the_first_question() -> None:
+    index = FaissFlat(60)
+    index.add([str(number) for number in range(ROWS)], flat_rows())
+    index.prepare()
+    assert index._projection is not None
