@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi.testclient import TestClient
 
 from store.settings import Settings
 
@@ -144,3 +145,20 @@ def served(app: Any) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(30)
+
+
+def ask(client: TestClient, filter_: str | None = None, **params: Any) -> Any:
+    wanted = {**({"filter": filter_} if filter_ is not None else {}), **params}
+    return client.get("structures", params=wanted)
+
+
+def found(client: TestClient, filter_: str, **params: Any) -> set[str]:
+    answer = ask(client, filter_, page_limit=100, **params)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["meta"]["data_returned"] == len(body["data"])
+    return {entry["id"] for entry in body["data"]}
+
+
+def everything(client: TestClient) -> set[str]:
+    return found(client, "")

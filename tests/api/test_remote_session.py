@@ -1,22 +1,19 @@
-"""The remote client alone: waiting and asking again, keys, redirects, the cache, newer and stranger servers."""
+"""The remote client alone: waiting and asking again, keys, redirects, newer and stranger servers."""
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from api.client import Atlas
 from api.remote.server import ServerBackend
-from api.remote.session import OfflineAnswer, OpenKey, Patience, Session, checked_address
+from api.remote.session import OpenKey, Patience, Session, checked_address
 from store.errors import (
     DatabaseError,
     FilterError,
@@ -27,64 +24,7 @@ from store.errors import (
     UsageError,
 )
 
-ADDRESS = "https://atlas.test"
-KEY = "ia_0123456789abcdef"
-ROW = {
-    "data": [{"id": "mp-1"}],
-    "meta": {"fields": {"id": {"unit": None, "type": "string", "meaning": "Id."}}},
-    "links": {},
-}
-
-Handler = Callable[[httpx.Request], httpx.Response]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-
-def patience(clock: Clock, **options: Any) -> Patience:
-    return Patience(sleep=clock.sleep, random=lambda: 0.5, **options)
-
-
-def session(handler: Handler, clock: Clock | None = None, **options: Any) -> Session:
-    waits = options.pop("waits", {})
-    return Session(
-        ADDRESS, patience=patience(clock or Clock(), **waits), transport=httpx.MockTransport(handler), **options
-    )
-
-
-def atlas_of(handler: Handler, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Atlas:
-    monkeypatch.delenv("IONATLAS_API_KEY", raising=False)
-    atlas = Atlas(ADDRESS, **options)
-    backend = atlas._backend
-    assert isinstance(backend, ServerBackend)
-    backend.session.transport = httpx.MockTransport(handler)
-    backend.session.patience = patience(Clock())
-    return atlas
-
-
-def in_turn(*answers: httpx.Response | Exception) -> tuple[Handler, list[httpx.Request]]:
-    left, seen = list(answers), []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        answer = left.pop(0) if len(left) > 1 else left[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    return handle, seen
-
-
-def problem(status: int, headers: dict[str, str] | None = None, **told: Any) -> httpx.Response:
-    return httpx.Response(
-        status, headers={"Content-Type": "application/problem+json", **(headers or {})}, content=json.dumps(told)
-    )
-
+from .remote_answers import ADDRESS, KEY, ROW, Clock, atlas_of, in_turn, problem, session
 
 # Asking again
 
@@ -423,128 +363,3 @@ def test_no_page_is_asked_for_before_it_is_wanted(monkeypatch: pytest.MonkeyPatc
     assert len(seen) == 1
     assert [frame["id"][0] for frame in pages] == ["mp-2", "mp-3"]
     assert [dict(request.url.params).get("after") for request in seen] == [None, "c1", "c2"]
-
-
-# The cache
-
-
-def tagged(answer: dict[str, Any], etag: str) -> Handler:
-    def handle(request: httpx.Request) -> httpx.Response:
-        if request.headers.get("if-none-match") == etag:
-            return httpx.Response(304, headers={"ETag": etag})
-        return httpx.Response(200, json=answer, headers={"ETag": etag})
-
-    return handle
-
-
-def test_what_did_not_change_is_not_sent_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    statuses = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        answer = tagged(ROW, '"a"')(request)
-        statuses.append(answer.status_code)
-        return answer
-
-    first = atlas_of(handle, monkeypatch, cache=tmp_path).query()
-    again = atlas_of(handle, monkeypatch, cache=tmp_path).query()
-    assert statuses == [200, 304]
-    assert first.equals(again)
-    newer = {**ROW, "data": [{"id": "mp-2"}]}
-    assert atlas_of(tagged(newer, '"b"'), monkeypatch, cache=tmp_path).query()["id"][0] == "mp-2"
-    assert atlas_of(handle, monkeypatch, cache=tmp_path).query(limit=1)["id"][0] == "mp-1"
-    assert statuses == [200, 304, 200]
-
-
-def test_without_a_network_kept_answers_are_given_with_a_warning(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    atlas_of(tagged(ROW, '"a"'), monkeypatch, cache=tmp_path).query("nelements = 2")
-    for trouble in (httpx.ConnectError("no network"), httpx.Response(503, text="down"), httpx.ReadTimeout("slow")):
-        handler, seen = in_turn(trouble)
-        atlas = atlas_of(handler, monkeypatch, cache=tmp_path)
-        with pytest.warns(OfflineAnswer, match="Given is its answer of 20"):
-            table = atlas.query("nelements = 2")
-        assert table["id"][0] == "mp-1"
-        assert len(seen) == 1
-        with pytest.raises(ServerUnavailable):
-            atlas.query("nelements = 3")
-
-
-def test_errors_of_the_question_are_not_hidden_by_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    atlas_of(tagged(ROW, '"a"'), monkeypatch, cache=tmp_path).query()
-    handler, _ = in_turn(problem(401, detail="The key has expired."))
-    with pytest.raises(UsageError, match="expired"):
-        atlas_of(handler, monkeypatch, cache=tmp_path).query()
-
-
-def test_answers_to_one_key_are_not_given_to_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    atlas_of(tagged(ROW, '"a"'), monkeypatch, cache=tmp_path, api_key=KEY).query()
-    handler, _ = in_turn(httpx.ConnectError("no network"))
-    with pytest.raises(ServerUnavailable):
-        atlas_of(handler, monkeypatch, cache=tmp_path).query()
-    with pytest.raises(ServerUnavailable):
-        atlas_of(handler, monkeypatch, cache=tmp_path, api_key="ia_other").query()
-
-
-def test_damaged_and_private_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    folder = tmp_path / "kept"
-    atlas_of(tagged(ROW, '"a"'), monkeypatch, cache=folder).query()
-    (file,) = folder.iterdir()
-    assert file.stat().st_mode & 0o077 == 0
-    assert folder.stat().st_mode & 0o077 == 0
-    whole = file.read_bytes()
-    for broken in (b"", whole[:-3], b"{}\n{}", whole.replace(b"mp-1", b"mp-9"), b"\xff\n"):
-        file.write_bytes(broken)
-        assert atlas_of(tagged(ROW, '"a"'), monkeypatch, cache=folder).query()["id"][0] == "mp-1"
-    with pytest.raises(UsageError, match="cache"):
-        Atlas(ADDRESS, cache=file)
-
-
-def test_a_folder_that_went_away_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    folder = tmp_path / "kept"
-    atlas = atlas_of(tagged(ROW, '"a"'), monkeypatch, cache=folder)
-    folder.rmdir()
-    assert atlas.query()["id"][0] == "mp-1"
-
-
-# Streams
-
-
-def test_an_export_that_breaks_off_is_an_error_and_leaves_no_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    class Broken(httpx.SyncByteStream):
-        def __iter__(self) -> Any:
-            yield b"half"
-            raise httpx.RemoteProtocolError("peer closed connection")
-
-    handler, _ = in_turn(httpx.Response(200, stream=Broken()))
-    with pytest.raises(ServerUnavailable, match="middle"):
-        atlas_of(handler, monkeypatch).export(to=tmp_path / "a.csv")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_export_is_asked_for_as_the_name_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    handler, seen = in_turn(httpx.Response(200, content=b"id\nmp-1\n"))
-    atlas_of(handler, monkeypatch).export('elements HAS "Li"', to=tmp_path / "a.csv", fields=["id", "density"], limit=3)
-    assert dict(seen[0].url.params) == {
-        "filter": 'elements HAS "Li"',
-        "fields": "id,density",
-        "format": "csv",
-        "limit": "3",
-    }
-    assert (tmp_path / "a.csv").read_bytes() == b"id\nmp-1\n"
-
-
-def test_importing_the_client_loads_no_http() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys; from ionatlas import Atlas; print([n for n in ('httpx', 'pandas', 'fastapi') if n in sys.modules])"
-    )
-    root = Path(__file__).resolve().parents[2]
-    made = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=60, check=True
-    )
-    assert made.stdout.strip() == "[]"
