@@ -59,6 +59,11 @@ class Kept:
             with self._lock:
                 self._looked_for.pop((state, question), None)
 
+    def peek(self, service: Service, question: Hashable) -> Any:
+        """Return what is kept about a question; None where nothing is."""
+        outer: Hashable = getattr(_WITHIN, "state", None)
+        return self._known(service.call(state_of) if outer is None else outer, question)
+
     def _known(self, state: Hashable, question: Hashable) -> Any:
         with self._lock:
             if state != self._state:
