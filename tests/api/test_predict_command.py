@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ NUMBERS = ("value", "lower", "upper")
 
 
 @pytest.fixture
-def hand(monkeypatch: pytest.MonkeyPatch) -> HandModel:
+def hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[HandModel]:
     """Hops described by their length alone, and the model that reads it: barriers are a tenth of the length, in eV."""
     model = HandModel()
 
@@ -43,7 +44,8 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> HandModel:
     monkeypatch.setattr(hops, "describe_hop", by_length)
     monkeypatch.setattr(chosen, "load", lambda kind, folder=None: model)
     streaming._model.cache_clear()
-    return model
+    yield model
+    streaming._model.cache_clear()  # or the next test would ask the hand's
 
 
 @pytest.fixture
