@@ -26,5 +26,3 @@ def warm(service: Service) -> None:
     for name in INDEXES:
         with contextlib.suppress(IonatlasError):
             service.index(name).prepare()
-    with contextlib.suppress(IonatlasError):
-        service.status()  # counts each kind of a collection once

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from api.rest.options import ServeOptions
     from api.rest.routes import Hub
+    from api.rest.service import ServedService
     from store.settings import Settings
 
 _LEAST_GZIP = 1024
@@ -196,10 +197,16 @@ def _health(hub: Hub) -> Any:
     return health
 
 
+def _warm(service: ServedService) -> None:
+    service.warm()
+    with contextlib.suppress(IonatlasError):
+        service.status()  # counts each kind of a collection once
+
+
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     threading.Thread(target=app.state.sandbox.warm, name="sandbox warming", daemon=True).start()
     if app.state.warm:
-        threading.Thread(target=app.state.service.warm, name="warming", daemon=True).start()
+        threading.Thread(target=_warm, args=(app.state.service,), name="warming", daemon=True).start()
     yield
     app.state.sandbox.close()
