@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from api.channels.words import along, place, site_names, spelled
+from api.migration.headline import OneDirection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ MEANINGS: Final = {
 
 
 @dataclass(frozen=True, eq=False)
-class MigrationReport:
+class MigrationReport(OneDirection):
     """Predicted barriers of an ion's hops in a crystal, and its migration energy.
 
     Attributes
@@ -96,26 +97,6 @@ class MigrationReport:
         from builders.predictions.energies import percolating_hops
 
         return percolating_hops(self.channels.links, len(self.channels.hops), self.channels.n_places)
-
-    @property
-    def value(self) -> float | None:
-        """Migration energy, eV; None where no path of predicted hops leads through the crystal."""
-        return self.energies[0].value if self.energies[0] else None
-
-    @property
-    def lower(self) -> float | None:
-        """Lower end of its 90 % interval, eV."""
-        return self.energies[0].lower if self.energies[0] else None
-
-    @property
-    def upper(self) -> float | None:
-        """Upper end of its 90 % interval, eV."""
-        return self.energies[0].upper if self.energies[0] else None
-
-    @property
-    def in_domain(self) -> bool | None:
-        """Whether hops like those that the model was trained on make a path of this energy."""
-        return self.energies[0].in_domain if self.energies[0] else None
 
     @property
     def failed(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from api.migration.headline import OneDirection
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,19 +68,10 @@ def frame(rows: list[Json], units: Mapping[str, str], meanings: Mapping[str, str
 
 
 @dataclass(frozen=True, eq=False)
-class RemoteChannels:
-    """Voids and channels, from a server (:class:`api.channels.report.ChannelReport`).
-
-    Attributes
-    ----------
-    data : dict
-        As :meth:`to_dict` gives it.
-    """
+class _Named:
+    """An answer about one crystal, as the server sent it."""
 
     data: Json
-
-    def __repr__(self) -> str:
-        return f"{self.name}: channels of {self.ion} in {self.formula}, r1 {self.r1}, r2 {self.r2}, r3 {self.r3} Å"
 
     @property
     def name(self) -> str:
@@ -90,6 +82,20 @@ class RemoteChannels:
     def formula(self) -> str:
         """What the crystal is made of."""
         return str(self.data.get("formula"))
+
+
+@dataclass(frozen=True, eq=False)
+class RemoteChannels(_Named):
+    """Voids and channels, from a server (:class:`api.channels.report.ChannelReport`).
+
+    Attributes
+    ----------
+    data : dict
+        As :meth:`to_dict` gives it.
+    """
+
+    def __repr__(self) -> str:
+        return f"{self.name}: channels of {self.ion} in {self.formula}, r1 {self.r1}, r2 {self.r2}, r3 {self.r3} Å"
 
     @property
     def ion(self) -> str:
@@ -158,7 +164,7 @@ class RemoteChannels:
 
 
 @dataclass(frozen=True, eq=False)
-class RemoteMigration:
+class RemoteMigration(_Named, OneDirection):
     """Barriers and migration energies, from a server (:class:`api.migration.report.MigrationReport`).
 
     Attributes
@@ -167,20 +173,8 @@ class RemoteMigration:
         As the server sent it.
     """
 
-    data: Json
-
     def __repr__(self) -> str:
         return f"{self.name}: migration energy of {self.ion} in {self.formula} {self.value} eV ({self.lower} to {self.upper})"
-
-    @property
-    def name(self) -> str:
-        """File, id or formula."""
-        return str(self.data.get("name"))
-
-    @property
-    def formula(self) -> str:
-        """What the crystal is made of."""
-        return str(self.data.get("formula"))
 
     @property
     def ion(self) -> str:
@@ -197,26 +191,6 @@ class RemoteMigration:
         """Migration energy in one, two and three directions (``value``, ``lower``, ``upper``, eV; ``in_domain``)."""
         one, two, three = (self._energy(name) for name in ("one_direction", "two_directions", "three_directions"))
         return one, two, three
-
-    @property
-    def value(self) -> float | None:
-        """Migration energy, eV; None where no path of predicted hops leads through the crystal."""
-        return self.energies[0].value if self.energies[0] else None
-
-    @property
-    def lower(self) -> float | None:
-        """Lower end of its 90 % interval, eV."""
-        return self.energies[0].lower if self.energies[0] else None
-
-    @property
-    def upper(self) -> float | None:
-        """Upper end of its 90 % interval, eV."""
-        return self.energies[0].upper if self.energies[0] else None
-
-    @property
-    def in_domain(self) -> bool | None:
-        """Whether hops like those that the model was trained on make a path of this energy."""
-        return self.energies[0].in_domain if self.energies[0] else None
 
     @property
     def failed(self) -> int:
@@ -333,7 +307,7 @@ class RemotePrediction:
 
 
 @dataclass(frozen=True, eq=False)
-class RemoteInverse:
+class RemoteInverse(_Named):
     """Compositions that could take a structure, from a server (:class:`api.inverse.report.InverseReport`).
 
     Attributes
@@ -342,20 +316,8 @@ class RemoteInverse:
         As the server sent it.
     """
 
-    data: Json
-
     def __repr__(self) -> str:
         return f"{self.name} ({self.formula}): {len(self.candidates)} compositions that could take this structure"
-
-    @property
-    def name(self) -> str:
-        """File or id of the structure."""
-        return str(self.data.get("name"))
-
-    @property
-    def formula(self) -> str:
-        """What it is made of."""
-        return str(self.data.get("formula"))
 
     @property
     def n_known(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -121,9 +123,49 @@ def test_answers_fit_the_models_of_the_specification(client: TestClient) -> None
     ErrorResponse(**ask(client, "nonsense").json())
 
 
-def test_no_mock_of_a_database_is_loaded(client: TestClient) -> None:
-    ask(client)
-    assert "mongomock" not in sys.modules
+SPY = """
+import sys
+asked = []
+class Spy:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("mongomock"):
+            asked.append(name.partition(".")[0])
+sys.meta_path.insert(0, Spy())
+from fastapi.testclient import TestClient
+from api.optimade.app import optimade_app
+from api.service import Service
+from store.connection import connect
+from store.settings import load_settings
+settings = load_settings()
+client = TestClient(optimade_app(Service(connect(settings), settings)))
+assert client.get("/v1/structures").json()["data"]
+{more}
+print("asked for:", sorted(set(asked)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [("", "[]"), ("import mongomock", "['mongomock']")],
+    ids=["ours", "an import that the spy must notice"],
+)
+def test_no_mock_of_a_database_is_asked_for(store: Settings, more: str, told: str) -> None:
+    environment = {
+        **os.environ,
+        "IONATLAS_HOME": str(store.home),
+        "IONATLAS_MONGODB_URI": store.mongodb_uri or "",
+        "IONATLAS_DATABASE": store.database,
+    }
+    code = SPY.replace("{more}", f"try:\n    {more}\nexcept ImportError:\n    pass" if more else "")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.strip() == f"asked for: {told}", done.stderr
 
 
 # Faults of the reference server
