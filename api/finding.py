@@ -67,7 +67,7 @@ def query(service: Service, question: Question) -> QueryResult:
     total = start + len(rows) if start is not None and not more and (rows or not start) else None
     if total is None and question.count:
         total = count(service, wanted)
-    note = None if rows or question.skip or question.after else service.call(_why_empty)
+    note = None if rows or question.skip or question.after else why_empty(service)
     return QueryResult(rows, chosen, total, more, time.perf_counter() - started, note, cursor)
 
 
@@ -359,6 +359,11 @@ def _count(database: Database[dict[str, Any]], wanted: dict[str, Any]) -> int | 
 
 
 _PLURALS: Final = {"hop": "hops", "conductivity": "measured conductivities"}
+
+
+def why_empty(service: Service) -> str | None:
+    """Tell why nothing matches, where that is not the question's doing."""
+    return service.call(_why_empty)
 
 
 def _why_empty(database: Database[dict[str, Any]]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from api.cli.output import message, open_service, print_table, sensible, to_json
+from api.cli.output import message, open_service, print_table, sensible, tell_why_empty, to_json
 from store.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def aggregate(
         _write_csv(found)
     else:
         _print(found)
+    if not found.total:
+        tell_why_empty()
 
 
 def _bins(text: str | None) -> int | list[float] | None:

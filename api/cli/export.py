@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from api.cli.output import message, open_service, to_json
+from api.cli.output import message, open_service, tell_why_empty, to_json
 from api.whole_files import written_whole
 from store.errors import UsageError
 
@@ -57,6 +57,8 @@ def export(
         told.write_text(to_json({"file": output.name, **export.manifest}, indent=True) + "\n", encoding="utf-8")
     message(f"{export.rows:,} rows, {export.bytes / 1e6:.1f} MB written to {output}, described in {manifest.name}")
     _tell_licences(export)
+    if not export.rows:
+        tell_why_empty()
 
 
 def _write(export: Export, part: Path) -> None:

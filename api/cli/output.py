@@ -241,6 +241,15 @@ def _write_parquet(result: QueryResult, output: Path | None) -> None:
     sys.stdout.buffer.write(held.getvalue())
 
 
+def tell_why_empty() -> None:
+    """Say on stderr why nothing matches, where the store is the reason."""
+    from api.finding import why_empty
+
+    note = why_empty(open_service())
+    if note:
+        message(note)
+
+
 def arrow_table(result: QueryResult) -> Any:
     """Make a ``pyarrow.Table``; each column carries its ``unit`` and ``meaning``."""
     import pyarrow as pa

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -305,3 +306,19 @@ def test_a_large_store_is_read_in_parts_and_a_larger_one_is_counted_by_mongodb(
     slow = Service(service.database, service.settings)
     for each, told in zip(asked, expected, strict=True):
         alike(slow.aggregate('elements HAS "Li"', **each), told)
+
+
+@pytest.mark.parametrize(
+    "words", [["aggregate", 'elements HAS "Li"', "--by", "crystal_system"], ["export", "", "-o", "all.csv"]]
+)
+def test_commands_on_an_empty_store_say_that_it_is_empty(
+    settings: Any, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from api.cli.main import app
+
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0
+    assert "The store is empty. To fill it: ionatlas ingest FILE" in done.output
